@@ -25,6 +25,7 @@ _TYPES = {
     "float32": pa.float32(),
     "float64": pa.float64(),
     "bool": pa.bool_(),
+    "binary": pa.binary(),
     "list<float16>": pa.list_(pa.float16()),
 }
 

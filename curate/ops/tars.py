@@ -111,7 +111,14 @@ def unsafe(name: str) -> bool:
     return name.startswith(("/", "\\")) or ".." in steps or not name or any(ord(c) < 32 or ord(c) == 127 for c in name)
 
 
-_KINDS = {"1": "hard link", "2": "symbolic link", "3": "character device", "4": "block device", "5": "folder", "6": "fifo"}
+_KINDS = {
+    "1": "hard link",
+    "2": "symbolic link",
+    "3": "character device",
+    "4": "block device",
+    "5": "folder",
+    "6": "fifo",
+}
 _TEMPLATE = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
 _BEFORE_SIZE, _TIME, _AFTER_CHECKSUM = _TEMPLATE[100:124], _TEMPLATE[136:148], _TEMPLATE[156:]
 _PLAIN_SIZE = re.compile(rb"^[0-7]{1,11}[ \0]+$")

@@ -1,0 +1,125 @@
+"""The command line: thin, so that `curate --help` loads no torch, faiss or ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from curate.errors import CurateError
+
+app = typer.Typer(
+    help="Take the test images of benchmarks out of web image-text corpora, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's directory, or its run file.", show_default=False)
+]
+On = Annotated[str, typer.Option("--on", help="Where parts are made: local, ray, or the address of a Ray cluster.")]
+
+
+@app.command()
+def run(
+    run_file: Annotated[str, typer.Argument(metavar="RUN.toml", help="The run file.", show_default=False)],
+    stage: Annotated[str | None, typer.Option(help="Only this stage; what it needs must be there.")] = None,
+    on: On = "local",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make stale parts again instead of refusing them.")
+    ] = False,
+) -> None:
+    """Bring a run up to date: download, sign, search, decide, emit clean shards, report."""
+    from curate import runfile
+    from curate.display import show_run
+
+    show_run(console, runfile.load(run_file), on=on, stage=stage, replace=replace)
+
+
+@app.command()
+def status(run: RunArgument) -> None:
+    """Show what is done of a run: parts, rows, statuses and content digest of each dataset."""
+    from curate.display import status_table
+    from curate.runner import open_run
+
+    console.print(status_table(*open_run(run)))
+
+
+@app.command()
+def verify(run: RunArgument) -> None:
+    """Digest every part and tar again, and check the promises between datasets; exit code 1 when anything is wrong."""
+    from curate.runner import open_run
+    from curate.verify import verify_run
+
+    faults = verify_run(*open_run(run), lambda done: console.print(done, markup=False))
+    for fault in faults:
+        console.print(f"✗ {fault}", style="red", markup=False)
+    if faults:
+        raise typer.Exit(1)
+    console.print("every part holds what was written, and the promises hold")
+
+
+@app.command()
+def explain(
+    run: RunArgument,
+    key: Annotated[str, typer.Argument(help="A sample's key, or SHARD:KEY.", show_default=False)],
+) -> None:
+    """Say what became of a sample, by which rule, and on what evidence."""
+    from curate.explain import explain as find
+    from curate.runner import open_run
+
+    for block in find(*open_run(run), key):
+        console.print(block)
+
+
+@app.command()
+def benchmarks() -> None:
+    """List the benchmarks that curate knows by name: split, number of images, classes, licence and source."""
+    from curate.benchmarks import table
+
+    console.print(table())
+
+
+@app.command()
+def report(run: RunArgument) -> None:
+    """Write the report of a run again: report/index.html and report/summary.json."""
+    from curate.report import write_report
+    from curate.runner import open_run
+
+    console.print(f"report: {write_report(*open_run(run))}", markup=False)
+
+
+@app.command()
+def pretrain(run: RunArgument) -> None:
+    """Train a small ViT on the clean shards, and probe it against chance."""
+    from curate.display import show_pretrain
+    from curate.runner import open_run
+
+    show_pretrain(console, *open_run(run))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the demo's web and its run are written.")] = Path("runs/demo"),
+    on: On = "local",
+) -> None:
+    """Stand up a small web on loopback, with planted copies and faults, and send it through the whole pipeline."""
+    from curate.demo.main import demo as play
+
+    play(console, out, on)
+
+
+def main() -> None:
+    """Run the command line; errors that we foresaw print as one message, without a traceback."""
+    try:
+        app()
+    except CurateError as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        console.print("stopped; run the same command again to go on")
+        raise SystemExit(130) from None

@@ -1,0 +1,81 @@
+"""Read back what became of a sample: its decision, its facts, and the pair that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.compute as pc
+from rich.table import Table
+from rich.text import Text
+
+from curate.errors import CurateError
+from curate.runfile import RunFile
+from curate.sources.base import printable
+from curate.store import Store
+
+_FACTS = ("caption", "message", "bytes", "format", "width", "height", "contrast", "sharpness", "entropy", "one_colour")
+
+
+def explain(settings: RunFile, store: Store, key: str) -> Iterator[Table | Text]:
+    """Yield what to print about every sample of this key (`KEY` or `SHARD:KEY`); CurateError when there is none."""
+    del settings
+    found = list(_find(store, "decisions", key))
+    if not found:
+        raise CurateError(f"{store.root}: no sample `{key}` in its decisions; keys are as in the shards, or SHARD:KEY")
+    for decision in found:
+        shard, name = decision["shard"], decision["key"]
+        yield Text(f"{shard}:{name}  {_sentence(decision)}")
+        yield _table("decision", decision)
+        for facts in _rows(store, "signatures", shard, name):
+            yield _table("signature", {field: facts[field] for field in _FACTS})
+        for match in _rows(store, "contamination", shard, name):
+            yield _table("match", match)
+        yield from _copies(store, decision)
+
+
+def _sentence(decision: dict[str, Any]) -> str:
+    if decision["decision"] == "keep":
+        return "is kept."
+    said = {
+        "status": f"is dropped: {decision['status']}.",
+        "quality": f"is dropped: {decision['detail']} is {decision['score']}, the limit is {decision['threshold']}.",
+        "contamination": f"is dropped: it shows {decision['benchmark']}:{decision['match_key']}.",
+        "duplicate": f"is dropped: it repeats {decision['match_shard']}:{decision['match_key']}, which is kept.",
+    }
+    return said[decision["rule"]]
+
+
+def _copies(store: Store, decision: dict[str, Any]) -> Iterator[Table]:
+    """The samples that were dropped for this one."""
+    copies = store.dataset("duplicates").read("all")
+    is_keeper = pc.and_(
+        pc.equal(copies["keeper_shard"], decision["shard"]), pc.equal(copies["keeper_key"], decision["key"])
+    )
+    for row in copies.filter(is_keeper).to_pylist():
+        yield _table("dropped for this one", row)
+
+
+def _find(store: Store, dataset: str, key: str) -> Iterator[dict[str, Any]]:
+    shard, colon, name = key.partition(":")
+    data = store.dataset(dataset)
+    parts = data.parts()
+    if colon and shard in parts:
+        yield from _rows(store, dataset, shard, name)
+        return
+    for part in parts:
+        yield from _rows(store, dataset, part, key)
+
+
+def _rows(store: Store, dataset: str, part: str, key: str) -> list[dict[str, Any]]:
+    table = store.dataset(dataset).read(part)
+    rows: list[dict[str, Any]] = table.filter(pc.equal(table["key"], key)).to_pylist()
+    return rows
+
+
+def _table(title: str, row: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in row.items():
+        if value is not None:
+            table.add_row(name, Text(printable(str(value))))  # Text: a caption must not be read as markup
+    return table

@@ -1,0 +1,65 @@
+"""Perceptual hashes of grey views, in batches: the DCT hash ("pHash") of imagehash 4.3 and the distance of two hashes.
+
+The DCT matrix is rounded to integers, so every sum is exact in float64 whatever the order of additions: the same
+pixels give the same bits on every processor and BLAS.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 64
+"""Side in px of the grey views that hashes and quality facts are computed from."""
+
+_SCALE = 4096
+"""Integer steps of the DCT matrix: 64 * 1020 * 4096 * 64 * 4096 < 2**53, so float64 sums stay exact."""
+
+
+def view(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """Squeeze a grey picture to a square: (H, W) uint8 -> (side, side) uint8; area mean going down, linear going up."""
+    shrinks = min(pixels.shape) >= side
+    return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def centre_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest centred square: (H, W, ...) -> (S, S, ...) with S = min(H, W), as benchmarks are cropped."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def phash64(views: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Hash grey views: (N, 64, 64) uint8 -> (N,) uint64, as `int(str(imagehash.phash(image)), 16)`."""
+    wide = views.astype(np.float64)
+    halved = wide[:, 0::2, 0::2] + wide[:, 0::2, 1::2] + wide[:, 1::2, 0::2] + wide[:, 1::2, 1::2]
+    bits = _bits(halved, 8)
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def phash256(views: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Hash grey views: (N, 64, 64) uint8 -> (N, 32) uint8, the 256 bits of `imagehash.phash(image, hash_size=16)`."""
+    return np.packbits(_bits(views.astype(np.float64), 16), axis=1)
+
+
+def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Count differing bits, row by row: (N, B) uint8 and (N, B) uint8 -> (N,) int32."""
+    return np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int32)
+
+
+def _bits(pixels: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
+    """The lowest `size` x `size` DCT-II coefficients against their median: (N, S, S) -> (N, size * size) bool."""
+    rows = _dct(pixels.shape[-1])[:size]
+    low = (rows @ pixels @ rows.T).reshape(len(pixels), size * size)
+    return low > np.median(low, axis=1, keepdims=True) if len(low) else low.astype(bool)
+
+
+@cache
+def _dct(side: int) -> NDArray[np.float64]:
+    """The DCT-II matrix in integer steps: (side, side) float64 holding whole numbers."""
+    k, n = np.arange(side)[:, None], np.arange(side)[None, :]
+    return np.rint(_SCALE * np.cos(np.pi * k * (2 * n + 1) / (2 * side)))

@@ -1,0 +1,69 @@
+"""The run file: one TOML that says everything a run does. Its tables are the stages' settings, under the stages' names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from curate.config import Settings, parse, read_toml
+from curate.errors import ConfigError
+from curate.pretrain.settings import PretrainSettings
+from curate.report.settings import ReportSettings
+from curate.sources import SourceSettings
+from curate.stages.clean import CleanSettings
+from curate.stages.contamination import ContaminationSettings
+from curate.stages.decisions import DecisionsSettings
+from curate.stages.duplicates import DuplicatesSettings
+from curate.stages.shards import ShardsSettings
+from curate.stages.signatures import SignaturesSettings
+from curate.stages.urls import UrlsSettings
+
+
+class RunFile(Settings):
+    """A whole run: either `[urls]` and `[shards]` to download, or `[corpus]` to read shards where they lie."""
+
+    out: str = Field(description="the run's directory, local or fsspec URL")
+    urls: UrlsSettings | None = None
+    shards: ShardsSettings | None = None
+    corpus: SourceSettings | None = None
+    benchmarks: dict[str, SourceSettings] = Field(default_factory=dict, description="name -> where its images are")
+    signatures: SignaturesSettings = SignaturesSettings()
+    contamination: ContaminationSettings = ContaminationSettings()
+    duplicates: DuplicatesSettings = DuplicatesSettings()
+    decisions: DecisionsSettings = DecisionsSettings()
+    clean: CleanSettings = CleanSettings()
+    report: ReportSettings = ReportSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _plain_names(cls, named: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        odd = [name for name in named if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]
+        if odd:
+            raise ValueError(f"names are made of letters, digits, - and _, not {odd[0]!r}")
+        return named
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> RunFile:
+        if (self.urls is None) == (self.corpus is None):
+            raise ValueError("want [urls] (to download) or [corpus] (to read shards where they lie), one of the two")
+        if self.urls is not None and self.shards is None:
+            raise ValueError("[urls] needs [shards], at least its `contact`")
+        if self.shards is not None and self.urls is None:
+            raise ValueError("[shards] downloads the [urls], and there are none")
+        return self
+
+
+def load(path: str) -> RunFile:
+    """Read and check a run file; ConfigError names every fault in it."""
+    return parse(RunFile, read_toml(path), path)
+
+
+def from_json(values: dict[str, Any], where: str) -> RunFile:
+    """Check the resolved settings that a run directory holds."""
+    try:
+        return parse(RunFile, values, where)
+    except ConfigError as error:
+        raise ConfigError(where, [*error.faults, "written by another version of curate"]) from None

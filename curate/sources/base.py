@@ -1,0 +1,90 @@
+"""What a shard and a sample are, wherever they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from curate.config import Settings
+from curate.ops.images import Fault
+from curate.ops.tars import unsafe
+
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
+Kind = Literal["tar", "parquet", "folder"]
+
+
+class SourceSettings(Settings):
+    """Where samples are, and how to read them."""
+
+    path: str = Field(description="tars or Parquet (globs and braces allowed), or a folder of images; local or fsspec")
+    format: Literal["auto", "webdataset", "parquet", "folder"] = "auto"
+    image_col: str | None = Field(None, description="Parquet: column of image bytes; found by name when not given")
+    caption_col: str | None = Field(None, description="Parquet: column of captions; found by name when not given")
+    key_col: str | None = Field(None, description="Parquet: column of keys; the row number when not given")
+    label_col: str | None = Field(None, description="Parquet: column of class labels; found by name when not given")
+    folder_shard: int = Field(1000, ge=1, description="folder: images a shard")
+    max_bytes: int = Field(100 * 2**20, ge=1, description="larger members are not read, B")
+
+
+class Shard(NamedTuple):
+    """One shard of samples. `digest` tells its content from another's: what parts made of it are made from."""
+
+    name: str
+    kind: Kind
+    files: tuple[str, ...]
+    digest: str
+    root: str = ""
+    settings: SourceSettings | None = None
+
+
+class Sample(NamedTuple):
+    """One sample as it lies in its shard: members as (extension, bytes), and what is known of it; or why it is lost."""
+
+    key: str
+    members: tuple[tuple[str, bytes], ...] = ()
+    url: str | None = None
+    caption: str | None = None
+    label: str | None = None
+    fault: Fault | None = None
+
+    @property
+    def image(self) -> bytes | None:
+        """The first member that has an image's extension."""
+        return next((data for extension, data in self.members if extension in IMAGES), None)
+
+
+class Keys:
+    """Sees to it that every sample of a shard has a key of its own, so that each has its row."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def settle(self, sample: Sample) -> Sample:
+        """Refuse unsafe names, and name a second sample of one key `KEY#2`; both stay in the tables as lost samples."""
+        if unsafe(sample.key):
+            sample = sample._replace(key=printable(sample.key), members=(), fault=Fault("bad_key", "unsafe name"))
+        key, number = sample.key, 1
+        while key in self._seen:
+            number += 1
+            key = f"{sample.key}#{number}"
+        self._seen.add(key)
+        if number == 1:
+            return sample
+        return sample._replace(key=key, members=(), fault=Fault("duplicate_key", f"a second `{sample.key}`"))
+
+
+def printable(text: str) -> str:
+    """Escape what would garble a terminal or a table."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def info_digest(info: dict[str, Any]) -> str:
+    """Digest of what a store says of a file. Reading 100 TB to learn that nothing changed would be no help."""
+    changed = next((str(info[k]) for k in ("ETag", "etag", "mtime", "LastModified", "last_modified") if k in info), "")
+    return hashlib.sha256(f"{info.get('size')} {changed}".encode()).hexdigest()
+
+
+def as_text(value: Any) -> str | None:
+    return None if value is None else str(value)
