@@ -37,7 +37,7 @@ SIZES: tuple[Size, ...] = (
     *((240, 320), (300, 400), (256, 256), (360, 360)),
 )
 
-APART = 84
+APART = 88
 """Bits of 256 by which a new picture must differ from every earlier one. The promise to the reader is 70: encoding,
 alpha and EXIF turning move a hash by a few bits more."""
 

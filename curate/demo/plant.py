@@ -27,6 +27,7 @@ from curate.demo.encode import ODDITIES, File, encoded, jpeg, saved
 from curate.demo.faults import Fault, bodies, faults
 from curate.demo.pictures import pictures
 from curate.demo.web import Addresses
+from curate.errors import StaleError
 
 LISTS = 6
 COPIES = 7
@@ -74,14 +75,14 @@ class _Web:
         """Store the file under `name` or a plain number, list its URL with the path `before` put before it; the URL."""
         path = f"p/{name or f'{len(self.rows):04d}'}.{file.extension}"
         self.write(path, file.data)
-        return self.list(f"{self.base}/{before}{path}", caption)
+        return self.announce(f"{self.base}/{before}{path}", caption)
 
     def write(self, path: str, data: bytes) -> None:
         place = self.site / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
 
-    def list(self, url: str, caption: str | None) -> str:
+    def announce(self, url: str, caption: str | None) -> str:
         self.rows.append(Listed(url, caption))
         return url
 
@@ -97,17 +98,31 @@ def plant(folder: Path, at: Addresses, seed: int = 0) -> None:
     told = folder / "truth.json"
     if told.exists() and json.loads(told.read_text("utf-8")).get("recipe") == recipe:
         return
-    for name in ("site", "benchmark", "urls"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    told.unlink(missing_ok=True)
+    _clear(folder, told)
     made, web, rng = pictures(seed), _Web(folder / "site", at), np.random.default_rng([seed, 7])
     benchmark = _benchmark(folder / "benchmark", made.benchmark, rng)
     _edits(web, benchmark, rng)
     _clean(web, made.web, rng)
     _faults(web, faults(at), made.web[0])
     _lists(folder / "urls", web.rows, rng)
-    # written last: whoever finds it finds everything else complete
-    told.write_text(json.dumps({"recipe": recipe, **web.truth}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    _tell(told, {"recipe": recipe, **web.truth})  # last: whoever finds a recipe finds everything else complete
+
+
+def _clear(folder: Path, told: Path) -> None:
+    """Remove an earlier planting; refuse to remove what no demo has made."""
+    there = [path for name in ("site", "benchmark", "urls") if (path := folder / name).exists()]
+    if there and not told.exists():
+        raise StaleError(f"{there[0]} is there, but no {told}: no demo made it. Choose another directory")
+    folder.mkdir(parents=True, exist_ok=True)
+    _tell(told, {})
+    for path in there:
+        shutil.rmtree(path)
+
+
+def _tell(told: Path, truth: dict[str, Any]) -> None:
+    draft = told.with_suffix(".draft")
+    draft.write_text(json.dumps(truth, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    draft.replace(told)
 
 
 def _code() -> str:
@@ -124,6 +139,7 @@ class _Shown(NamedTuple):
     key: str
     file: File
     caption: str
+    square: bool
 
 
 def _benchmark(folder: Path, classes: dict[str, list[Drawn]], rng: Rng) -> list[_Shown]:
@@ -135,13 +151,13 @@ def _benchmark(folder: Path, classes: dict[str, list[Drawn]], rng: Rng) -> list[
             file = saved(image, "png") if rng.random() < 1 / 6 else jpeg(image, 90)
             key = f"{name}/{number:03d}"
             (folder / f"{key}.{file.extension}").write_bytes(file.data)
-            shown.append(_Shown(key, file, caption))
+            shown.append(_Shown(key, file, caption, image.width == image.height))
     return shown
 
 
 def _edits(web: _Web, benchmark: list[_Shown], rng: Rng) -> None:
-    """Put `COPIES` of each edit on the web, all of them of the same `EDITED` pictures."""
-    chosen = some(rng, benchmark, EDITED)
+    """Put `COPIES` of each edit on the web, all of them of the same `EDITED` pictures, none of which is square yet."""
+    chosen = some(rng, [shown for shown in benchmark if not shown.square], EDITED)
     for name, edit in EDITS.items():
         for shown in some(rng, chosen, COPIES):
             url = web.put(edit(shown.file, rng), shown.caption)
@@ -180,7 +196,7 @@ def _faults(web: _Web, planted: list[Fault], photo: Drawn) -> None:
     for path, body in bodies(jpeg(photo.image, 90).data).items():
         web.write(path, body)
     for name, url, expected in planted:
-        web.fault(name, web.list(url, "A holiday picture"), expected)
+        web.fault(name, web.announce(url, "A holiday picture"), expected)
 
 
 def _lists(folder: Path, rows: list[Listed], rng: Rng) -> None:
