@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -10,25 +12,37 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from curate.executors import executor
-from curate.progress import Progress
+from curate.progress import Progress, Watch
 from curate.report import write_report
 from curate.runfile import RunFile
 from curate.runner import run
 from curate.steps import STEPS
 from curate.store import Store
 
+_EVERY_S = 10.0
+
 
 def show_run(
     console: Console, settings: RunFile, on: str = "local", stage: str | None = None, replace: bool = False
 ) -> None:
     """Run with progress on the terminal, then write the report and say where it is."""
-    with _bars(console) as bars:
-        store = run(settings, executor(on), _Watch(bars), stage, replace)
+    with watching(console) as watch:
+        store = run(settings, executor(on), watch, stage, replace)
     if stage is None:
-        console.print(f"report: {write_report(settings, store)}", markup=False, soft_wrap=True)
+        say_report(console, settings, store)
 
 
-def _bars(console: Console) -> Bars:
+def say_report(console: Console, settings: RunFile, store: Store) -> None:
+    """Write the report and say where it is, on one line that a terminal can open."""
+    console.print(f"report: {write_report(settings, store)}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Watch]:
+    """Show progress while the block runs: bars on a terminal, lines in a log."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
     columns = (
         TextColumn("{task.description:<14}"),
         BarColumn(24),
@@ -37,26 +51,54 @@ def _bars(console: Console) -> Bars:
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    return Bars(*columns, console=console, auto_refresh=console.is_terminal)
+    with Bars(*columns, console=console) as bars:
+        yield _Bars(bars)
 
 
-class _Watch:
-    """One bar a stage; on a pipe or in a log, one line when a stage ends."""
+class _Bars:
+    """One bar a stage."""
 
     def __init__(self, bars: Bars) -> None:
-        self._bars, self._tasks = bars, dict[str, TaskID]()
-        self._begun_with: dict[str, int] = {}
+        self._bars, self._tasks, self._estimate = bars, dict[str, TaskID](), _Estimate()
 
     def __call__(self, at: Progress) -> None:
-        first = self._begun_with.setdefault(at.stage, at.done)
-        rate = at.rows / at.seconds if at.seconds else 0
-        made = at.done - first
-        left = f"{at.seconds / made * (at.parts - at.done):,.0f} s left" if made and not at.ended else ""
-        fields: dict[str, Any] = {"rows": at.rows, "rate": rate, "left": left}
+        fields: dict[str, Any] = {"rows": at.rows, "rate": _rate(at), "left": self._estimate(at)}
         if at.stage not in self._tasks:
-            self._tasks[at.stage] = self._bars.add_task(at.stage, total=max(at.parts, 1), **fields)
-        done = max(at.done, 1) if at.ended else at.done
-        self._bars.update(self._tasks[at.stage], completed=done, total=max(at.parts, 1), **fields)
+            self._tasks[at.stage] = self._bars.add_task(at.stage, total=None, **fields)
+        total = max(at.parts, 1)  # a stage without parts is done, not 0 of 0
+        done = total if at.ended else at.done
+        self._bars.update(self._tasks[at.stage], completed=done, total=total, **fields)
+
+
+class _Lines:
+    """A line when a stage ends, and every ten seconds until then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._said, self._estimate = console, 0.0, _Estimate()
+
+    def __call__(self, at: Progress) -> None:
+        left = self._estimate(at)
+        if at.ended or at.seconds - self._said >= _EVERY_S:
+            self._said = 0.0 if at.ended else at.seconds
+            parts = f"{at.stage:<14} {at.done}/{at.parts} parts"
+            line = f"{parts}, {at.rows:,} rows in {at.seconds:.1f} s, {_rate(at):,.0f}/s {left}"
+            self._console.print(line.rstrip(), markup=False, soft_wrap=True)
+
+
+class _Estimate:
+    """Time left of a stage, from the parts made in this run: those found done say nothing of the speed."""
+
+    def __init__(self) -> None:
+        self._found_done: dict[str, int] = {}
+
+    def __call__(self, at: Progress) -> str:
+        made = at.done - self._found_done.setdefault(at.stage, at.done)
+        left = at.seconds / made * (at.parts - at.done) if made else 0
+        return f"{left:,.0f} s left" if left and not at.ended else ""
+
+
+def _rate(at: Progress) -> float:
+    return at.rows / at.seconds if at.seconds else 0.0
 
 
 def status_table(settings: RunFile, store: Store) -> Table:
@@ -80,7 +122,7 @@ def show_pretrain(console: Console, settings: RunFile, store: Store) -> None:
     """Pretrain with progress on the terminal, then write the report again, now with the curves."""
     from curate.pretrain import pretrain
 
-    with _bars(console) as bars:
-        result = pretrain(settings, store, _Watch(bars))
+    with watching(console) as watch:
+        result = pretrain(settings, store, watch)
     console.print(result)
-    console.print(f"report: {write_report(settings, store)}", markup=False, soft_wrap=True)
+    say_report(console, settings, store)

@@ -1,20 +1,30 @@
 """Where parts are made: one after another in this process, or side by side on Ray. The only file that imports ray.
 
-A worker is any picklable callable `task -> outcome` that returns its failures as values. Each executor calls it for
-every task and yields the outcomes as they come; the order is nobody's business, since parts do not know of each other.
+Each executor hands every task to a worker and yields the outcomes as they come; the order is nobody's business, since
+parts do not know of each other.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from curate.errors import CurateError
 
-T = TypeVar("T")
-R = TypeVar("R")
+
+class Worker(Protocol):
+    """Makes one part after another; picklable; gives its failures back as values."""
+
+    def __call__(self, task: Any, /) -> Any:
+        """The outcome of a task."""
+        ...
+
+    def lost(self, task: Any, why: str, /) -> Any:
+        """The outcome of a task whose process died with it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,14 +38,15 @@ class Needs:
 class Executor(Protocol):
     """Makes parts."""
 
-    def map(self, worker: Callable[[T], R], tasks: Sequence[T], needs: Needs) -> Iterator[R]:
-        """Yield `worker(task)` for every task, in any order; `lost(task, why)` of the worker where a process died."""
+    def map(self, worker: Worker, tasks: Sequence[Any], needs: Needs) -> Iterator[Any]:
+        """Yield `worker(task)` for every task, in any order."""
+        ...
 
 
 class Serial:
     """One after another, in this process."""
 
-    def map(self, worker: Callable[[T], R], tasks: Sequence[T], needs: Needs) -> Iterator[R]:
+    def map(self, worker: Worker, tasks: Sequence[Any], needs: Needs) -> Iterator[Any]:
         del needs  # this process is all there is
         return (worker(task) for task in tasks)
 
@@ -53,10 +64,10 @@ class Ray:
 
         self._ray, self._retries = ray, retries
         if not ray.is_initialized():
-            where: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+            where = {"address": address} if address else _OWN_CLUSTER
             ray.init(log_to_driver=False, logging_level="ERROR", **where)
 
-    def map(self, worker: Callable[[T], R], tasks: Sequence[T], needs: Needs) -> Iterator[R]:
+    def map(self, worker: Worker, tasks: Sequence[Any], needs: Needs) -> Iterator[Any]:
         ray = self._ray
         options = {
             "num_cpus": needs.num_cpus,
@@ -67,7 +78,7 @@ class Ray:
         shared = ray.put(worker)
         actors = [ray.remote(_Slot).options(**options).remote(shared) for _ in range(self._slots(needs, len(tasks)))]
         waiting = list(reversed(tasks))
-        at_work: dict[Any, tuple[Any, T]] = {}
+        at_work: dict[Any, tuple[Any, Any]] = {}
         for actor in actors * 2:
             self._hand_out(actor, waiting, at_work)
         while at_work:
@@ -78,7 +89,7 @@ class Ray:
         for actor in actors:
             ray.kill(actor)
 
-    def _hand_out(self, actor: Any, waiting: list[T], at_work: dict[Any, tuple[Any, T]]) -> None:
+    def _hand_out(self, actor: Any, waiting: list[Any], at_work: dict[Any, tuple[Any, Any]]) -> None:
         if waiting:
             task = waiting.pop()
             at_work[actor.do.remote(task)] = (actor, task)
@@ -99,10 +110,15 @@ class Ray:
         return max(1, min([*fits, tasks]))
 
 
+_OWN_CLUSTER: dict[str, Any] = {"include_dashboard": False}
+if sys.platform == "linux":  # there the whole 127/8 is loopback: a Ray of one machine need not listen to others
+    _OWN_CLUSTER["_node_ip_address"] = "127.0.0.2"
+
+
 class _Slot:
     """One Ray actor, holding its own copy of the worker."""
 
-    def __init__(self, worker: Callable[[Any], Any]) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def do(self, task: Any) -> Any:

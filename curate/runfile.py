@@ -1,4 +1,4 @@
-"""The run file: one TOML that says everything a run does. Its tables are the stages' settings, under the stages' names."""
+"""The run file: one TOML that says everything a run does; its tables are the stages' settings, under their names."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ class Failed:
     trace: str = ""
 
 
-class Worker:
-    """Makes parts of one step, in whatever process it was sent to; failures are values, so that no part stops another."""
+class PartWorker:
+    """Makes parts of one step, in whatever process it was sent to; failures are values: no part stops another."""
 
     def __init__(self, step: Step, run: RunFile) -> None:
         self._step_name, self._run = step.name, run
@@ -53,7 +53,7 @@ class Worker:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}  # models and indexes are loaded where they are used
 
-    def __call__(self, task: Task) -> Done | Failed:
+    def __call__(self, task: Task, /) -> Done | Failed:
         began = time.monotonic()
         try:
             return Done(task.name, self._make(task), time.monotonic() - began)
@@ -62,7 +62,7 @@ class Worker:
         except Exception as error:  # whatever it is, the other parts go on and the run names this one
             return Failed(task.name, f"{type(error).__name__}: {error}", traceback.format_exc())
 
-    def lost(self, task: Task, why: str) -> Failed:
+    def lost(self, task: Task, why: str, /) -> Failed:
         """The outcome of a task whose process died with it."""
         return Failed(task.name, why)
 
@@ -121,7 +121,7 @@ def _run_step(step: Step, settings: RunFile, store: Store, executor: Executor, o
         store.delete(step.name, "manifest.json")  # a manifest stands for a dataset that is whole
     rows, failures = 0, []
     options.watch(Progress(step.name, len(footers), len(tasks), 0, 0))
-    for outcome in executor.map(Worker(step, settings), todo, step.room(settings)):
+    for outcome in executor.map(PartWorker(step, settings), todo, step.room(settings)):
         if isinstance(outcome, Failed):
             failures.append(outcome)
             continue

@@ -3,8 +3,8 @@
     urls -> shards -> signatures -> contamination -> duplicates -> decisions -> clean (-> images)
                       benchmarks -> views -/
 
-A stage itself (curate/stages/) is a pure function on tables; here it is connected to the store. `duplicates` comes behind
-`contamination` because a keeper must be a sample that stays.
+A stage itself (curate/stages/) is a pure function on tables; here it is connected to the store. `duplicates` comes
+behind `contamination` because a keeper must be a sample that stays.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -37,6 +37,14 @@ class Broken(NamedTuple):
 
     offset: int
     message: str
+
+
+class Sink(Protocol):
+    """Anything bytes can be appended to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append; the number of bytes written."""
+        ...
 
 
 def walk(file: BinaryIO, max_bytes: int) -> Iterator[Member | Odd | Broken]:
@@ -77,7 +85,7 @@ def walk(file: BinaryIO, max_bytes: int) -> Iterator[Member | Odd | Broken]:
         yield Member(name, size, data) if kind in "0\0" else Odd(name, _KINDS.get(kind, kind))
 
 
-def write(file: BinaryIO, name: str, data: bytes) -> int:
+def write(file: Sink, name: str, data: bytes) -> int:
     """Append one regular file, mode 0644, no owner and no time, so that equal content gives equal bytes; bytes written."""
     head = header(name, len(data))
     file.write(head)

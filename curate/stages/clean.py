@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pydantic import Field
@@ -21,8 +21,6 @@ VERSION = 1
 class CleanSettings(Settings):
     """What clean shards look like."""
 
-    how_not_what: ClassVar[frozenset[str]] = frozenset()
-
     samples_per_shard: int = Field(10_000, ge=1, description="samples in each clean shard but the last")
     parquet: bool = Field(False, description="write the samples as Parquet with image bytes too")
 
@@ -34,13 +32,7 @@ class Kept(NamedTuple):
     facts: dict[str, Any]
 
 
-class Sink(Protocol):
-    """Anything bytes can be appended to."""
-
-    def write(self, data: bytes, /) -> int: ...
-
-
-def emit(kept: Iterable[Kept], tar: Sink) -> pa.Table:
+def emit(kept: Iterable[Kept], tar: tars.Sink) -> pa.Table:
     """Write samples to a tar in the order given -> their index, contract `clean`.
 
     A key that the tar already holds (two source shards may use one) becomes `SHARD_KEY`: readers of WebDataset would
