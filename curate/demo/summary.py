@@ -196,4 +196,9 @@ def _cases(title: str, cases: tuple[Case, ...]) -> list[Text]:
     """One line a case, or a line that says there is none."""
     if not cases:
         return [Text(f"{title}: none\n")]
-    return [Text(f"{title}:"), *(Text(f"  {name}: {url}: {fate}") for name, url, fate in cases), Text()]
+    return [Text(f"{title}:"), *(Text(_plain(f"  {name}: {url}: {fate}")) for name, url, fate in cases), Text()]
+
+
+def _plain(text: str) -> str:
+    """The text without characters that could steer the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

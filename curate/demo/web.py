@@ -213,7 +213,9 @@ def main() -> int:
     ports = json.loads(remembered.read_text("utf-8")) if remembered.exists() else {"site": asked.port}
     try:
         held = {name: _held(ports.get(name, 0)) for name in Addresses._fields}
-    except OSError:
+    except OSError as error:
+        if not asked.until_stdin_closes:
+            print(f"{asked.folder}: cannot listen on the ports {ports}: {error}", file=sys.stderr)  # noqa: T201
         return _PORT_TAKEN
     ports = {name: holder.getsockname()[1] for name, holder in held.items()}
     server = _Server(asked.folder / "site", held["site"])
