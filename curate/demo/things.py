@@ -32,8 +32,7 @@ from curate.demo.brush import (
     spokes,
     tint,
 )
-
-OBJECTS = ("bottle", "bowl", "apple", "book", "cup", "vase", "box")
+from curate.demo.objects import OBJECTS, paint
 
 
 def table(rng: Rng, size: Size) -> Drawn:
@@ -48,11 +47,11 @@ def table(rng: Rng, size: Size) -> Drawn:
     draw.polygon([(0, edge), (width, edge + slope), (width, height), (0, height)], tint(rng, top))
     count, names = int(rng.integers(2, 7)), []
     for i in range(count):
-        name, colour = pick(rng, OBJECTS), pick(rng, list(COLOURS))
+        name, colour = pick(rng, list(OBJECTS)), pick(rng, list(COLOURS))
         x = width * (i + rng.uniform(0.3, 0.7)) / count
         y, big = edge + rng.uniform(0.1, 0.9) * (height - edge), rng.uniform(0.16, 0.34) * height
         draw.ellipse(ellipse(x + big * 0.15, y, big * 0.5, big * 0.1), mix(COLOURS[top], (0, 0, 0), 0.5))
-        _object(rng, draw, name, (x, y, big), tint(rng, colour))
+        paint(rng, draw, name, (x, y, big), tint(rng, colour))
         names.append(f"{a(colour)} {name}")
     return Drawn(light(rng, image), sentence(f"{listed(names)} on {a(top)} table in front of {a(wall)} wall"))
 
@@ -71,62 +70,6 @@ def _wallpaper(rng: Rng, draw: ImageDraw.ImageDraw, size: Size, colour: Colour) 
         left, top, wide = rng.uniform(0.05, 0.6) * size[0], rng.uniform(0.03, 0.15) * size[1], size[0] * 0.28
         draw.rectangle((left, top, left + wide, top + wide), (190, 220, 240), (250, 250, 250), 5)
         draw.line([(left + wide / 2, top), (left + wide / 2, top + wide)], (250, 250, 250), 4)
-
-
-def _object(rng: Rng, draw: ImageDraw.ImageDraw, name: str, at: tuple[float, float, float], colour: Colour) -> None:
-    """Draw the named object, `big` high, standing on (x, y); every object has a lit and a dark side."""
-    x, y, big = at
-    dark, lit, fat = mix(colour, (0, 0, 0), 0.35), mix(colour, (255, 255, 255), 0.45), rng.uniform(0.8, 1.3)
-    if name == "bottle":
-        draw.rounded_rectangle((x - big * 0.18 * fat, y - big * 0.75, x + big * 0.18 * fat, y), big * 0.1, colour)
-        draw.rectangle((x - big * 0.07, y - big * 1.15, x + big * 0.07, y - big * 0.7), dark)
-        draw.rectangle((x - big * 0.12 * fat, y - big * 0.65, x - big * 0.05, y - big * 0.1), lit)
-    elif name in ("bowl", "cup"):
-        wide = big * fat * (0.5 if name == "bowl" else 0.3)
-        draw.chord((x - wide, y - big * 0.9, x + wide, y), 0, 180, colour)
-        draw.ellipse(ellipse(x, y - big * 0.45, wide, big * 0.12), dark)
-        if name == "cup":
-            draw.arc(ellipse(x + wide, y - big * 0.25, big * 0.14, big * 0.16), -90, 90, dark, 4)
-    elif name == "apple":
-        draw.ellipse(ellipse(x, y - big * 0.28, big * 0.3 * fat, big * 0.28), colour)
-        draw.ellipse(ellipse(x - big * 0.1, y - big * 0.38, big * 0.08, big * 0.08), lit)
-        draw.line([(x, y - big * 0.52), (x + big * 0.06, y - big * 0.7)], (70, 50, 30), 3)
-    elif name == "vase":
-        neck, belly = big * 0.1, big * 0.3 * fat
-        draw.polygon(
-            [
-                (x - neck, y - big),
-                (x + neck, y - big),
-                (x + belly, y - big * 0.45),
-                (x + neck, y),
-                (x - neck, y),
-                (x - belly, y - big * 0.45),
-            ],
-            colour,
-        )
-        draw.polygon(
-            [
-                (x - neck, y - big),
-                (x, y - big),
-                (x - belly * 0.3, y - big * 0.45),
-                (x - neck, y),
-                (x - belly, y - big * 0.45),
-            ],
-            lit,
-        )
-    else:
-        wide = big * fat * (0.3 if name == "book" else 0.42)
-        draw.rectangle((x - wide, y - big * 0.7, x + wide, y), colour)
-        draw.polygon(
-            [
-                (x + wide, y),
-                (x + wide * 1.4, y - big * 0.15),
-                (x + wide * 1.4, y - big * 0.85),
-                (x + wide, y - big * 0.7),
-            ],
-            dark,
-        )
-        draw.rectangle((x - wide * 0.7, y - big * 0.6, x + wide * 0.5, y - big * 0.45), lit)
 
 
 def chart(rng: Rng, size: Size) -> Drawn:
