@@ -30,5 +30,5 @@ def quality(views: NDArray[np.uint8]) -> Quality:
     mean = shares @ levels
     contrast = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
     fullest = shares.reshape(-1, 16, 16).sum(axis=2).max(axis=1) if len(views) else np.empty(0)
-    sharpness = [cv2.Laplacian(v, cv2.CV_16S).var() for v in views]
+    sharpness = [cv2.meanStdDev(cv2.Laplacian(v, cv2.CV_16S))[1][0, 0] ** 2 for v in views]
     return Quality(*(np.asarray(fact, np.float32) for fact in (contrast, sharpness, entropy, fullest)))

@@ -1,0 +1,83 @@
+"""`signatures` against a bare decode: rates on one core, as a ratio from alternating runs over the same bytes.
+
+The pictures are scikit-image's photographs (in its wheel), cropped at random and saved as JPEG of web size: 400 files,
+longer side 320 to 640 px, quality 75 to 92.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from curate import sources
+from curate.demo.photos import cuts
+from curate.ops import tars
+from curate.sources import SourceSettings
+from curate.stages.signatures import Signer, SignaturesSettings
+from curate.store import MadeFrom, Store
+
+COUNT, ROUNDS = 400, 7
+
+
+def main() -> None:
+    """Print one row: images/s of the whole stage and of the bare decode, and their ratio."""
+    cv2.setNumThreads(1)  # simplejpeg has one thread: hold both to one core
+    jpegs = photographs(COUNT)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "00000.tar"
+        with path.open("wb") as file:
+            for i, jpeg in enumerate(jpegs):
+                tars.write(file, f"{i:05d}.jpg", jpeg)
+                tars.write(file, f"{i:05d}.txt", b"a photograph")
+            file.write(tars.END)
+        (shard,) = sources.find(SourceSettings(path=str(path)))
+        sign, data = Signer(SignaturesSettings()), Store(folder).dataset("signatures")
+
+        def stage() -> None:
+            data.write("00000", sign("00000", sources.read(shard)), MadeFrom("signatures", 1, {}, ""))
+
+        def bare() -> None:
+            for jpeg in jpegs:
+                simplejpeg.decode_jpeg(jpeg, "RGB")
+
+        rows = [(_seconds(stage), _seconds(bare)) for _ in range(ROUNDS)]
+    ours, theirs = (COUNT / statistics.median(column) for column in zip(*rows, strict=True))
+    ratio = statistics.median(b / a for a, b in rows)
+    size = statistics.mean(len(jpeg) for jpeg in jpegs) / 1024
+    print(f"signatures, no embedding   {ours:7,.0f} images/s a core ({COUNT} JPEG of {size:.0f} kB, tar read and Parquet written)")
+    print(f"bare simplejpeg RGB        {theirs:7,.0f} images/s a core")
+    print(f"ratio                      {ratio:7.2f}   (to hold: 0.80)")
+
+
+def photographs(count: int) -> list[bytes]:
+    """JPEGs of web size, the same bytes each time."""
+    rng = np.random.default_rng(0)
+    photos = [drawn.image for use in ("benchmark", "corpus", "tile") for drawn in cuts(use)]
+    made = []
+    for i in range(count):
+        photo = photos[i % len(photos)]
+        long, short = int(rng.integers(320, 641)), float(rng.uniform(0.6, 1))
+        sides = (long, int(long * short)) if rng.random() < 0.7 else (int(long * short), long)
+        out = io.BytesIO()
+        photo.resize(sides, Image.Resampling.BICUBIC).save(out, "JPEG", quality=int(rng.integers(75, 93)))
+        made.append(out.getvalue())
+    return made
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
