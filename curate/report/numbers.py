@@ -1,0 +1,226 @@
+"""The numbers of a run, counted part by part from its datasets; what `report/summary.json` holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.contracts import statuses
+from curate.errors import CurateError
+from curate.report.intervals import wilson
+from curate.runfile import RunFile
+from curate.steps import STEPS
+from curate.store import Store
+
+_IMAGE = ["benchmark", "benchmark_shard", "benchmark_key"]
+_SAMPLE = ["benchmark", "shard", "key"]
+_NEEDED = ("signatures", "views", "contamination", "duplicates", "decisions")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the funnel: how many samples pass it, how many it takes, and both as shares of all samples."""
+
+    name: str
+    count: int
+    taken: int
+    share: float
+    share_taken: float
+
+
+@dataclass(frozen=True)
+class Yield:
+    """How many samples have one status, and their share of all samples."""
+
+    status: str
+    count: int
+    share: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What of one benchmark is in the corpus.
+
+    `found` of its `images` are, a `share` with Wilson's 95 % interval `low` to `high`; `unreadable` images can be found
+    by their bytes only. `samples` of the corpus show them: `byte_equal` to one, or only `near`.
+    """
+
+    name: str
+    images: int
+    unreadable: int
+    found: int
+    share: float
+    low: float
+    high: float
+    samples: int
+    byte_equal: int
+    near: int
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Samples that repeat a kept one: all of them, byte for byte, nearly; and the groups that they form with it."""
+
+    samples: int
+    byte_equal: int
+    near: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished dataset: its parts and rows, the seconds its making took, and the digest of its content."""
+
+    name: str
+    parts: int
+    rows: int
+    seconds: float
+    content: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`report/summary.json`. `version` changes when a key changes its name or meaning; keys may be added without.
+
+    `emitted` samples stand in the clean shards (null before `clean` is done); `versions` are those of all stages, more
+    than one of a library where stages were made by different ones.
+    """
+
+    run: str
+    funnel: tuple[Step, ...]
+    statuses: tuple[Yield, ...]
+    benchmarks: tuple[Audit, ...]
+    duplicates: Copies
+    emitted: int | None
+    stages: tuple[Stage, ...]
+    versions: dict[str, list[str]]
+    version: int = 1
+
+
+def count(run: RunFile, store: Store) -> Summary:
+    """Count a run's datasets; CurateError names the first that is not finished."""
+    manifests = _manifests(run, store)
+    fates = _fates(store)
+    emitted = manifests.get("clean", {}).get("count")
+    return Summary(
+        run=store.root,
+        funnel=_funnel(fates),
+        statuses=_yields(fates),
+        benchmarks=_audits(run, store),
+        duplicates=_copies(store),
+        emitted=emitted,
+        stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
+        versions=_versions(list(manifests.values())),
+    )
+
+
+def _manifests(run: RunFile, store: Store) -> dict[str, dict[str, Any]]:
+    names = (["urls"] if run.urls else []) + [step.name for step in STEPS if step.wanted(run)]
+    manifests = {name: store.read_json(name, "manifest.json") for name in names}
+    for name in _NEEDED:
+        if manifests[name] is None:
+            raise CurateError(f"{store.path(name)}: not finished, so there is nothing to report; finish the run first")
+    return {name: manifest for name, manifest in manifests.items() if manifest}
+
+
+def _fates(store: Store) -> Counter[tuple[str, str]]:
+    """How many samples have each (rule, status)."""
+    fates: Counter[tuple[str, str]] = Counter()
+    data = store.dataset("decisions")
+    for part in data.parts():
+        counted = data.read(part, ["rule", "status"]).group_by(["rule", "status"]).aggregate([([], "count_all")])
+        for row in counted.to_pylist():
+            fates[row["rule"], row["status"]] += row["count_all"]
+    return fates
+
+
+def _funnel(fates: Counter[tuple[str, str]]) -> tuple[Step, ...]:
+    """Samples left after each rule. Those whose status only a download can give were never fetched."""
+    total = fates.total()
+    unfetched = sum(n for (_, status), n in fates.items() if statuses()[status].where == "shards")
+    by_rule = Counter[str]()
+    for (rule, _), n in fates.items():
+        by_rule[rule] += n
+    takes = {
+        "input": 0,
+        "fetched": unfetched,
+        "readable": by_rule["status"] - unfetched,
+        "of quality": by_rule["quality"],
+        "not contaminated": by_rule["contamination"],
+        "not duplicate": by_rule["duplicate"],
+    }
+    steps, left = [], total
+    for name, taken in takes.items():
+        left -= taken
+        steps.append(Step(name, left, taken, _share(left, total), _share(taken, total)))
+    return (*steps, Step("kept", left, 0, _share(left, total), 0.0))
+
+
+def _yields(fates: Counter[tuple[str, str]]) -> tuple[Yield, ...]:
+    """Every status that occurs, the most frequent first."""
+    by_status = Counter[str]()
+    for (_, status), n in fates.items():
+        by_status[status] += n
+    ranked = sorted(by_status.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Yield(s, n, _share(n, fates.total()), statuses()[s].meaning) for s, n in ranked)
+
+
+def _audits(run: RunFile, store: Store) -> tuple[Audit, ...]:
+    images, unreadable = _benchmark_images(store)
+    matches = store.dataset("contamination").read_all([*_SAMPLE, "kind", *_IMAGE[1:]])
+    found = _distinct(matches, _IMAGE)
+    samples = _distinct(matches, _SAMPLE)
+    equal = _distinct(matches.filter(pc.equal(matches["kind"], "byte_equal")), _SAMPLE)
+    audits = []
+    for name in sorted(run.benchmarks):
+        low, high = wilson(found[name], images[name])
+        share = _share(found[name], images[name])
+        near = samples[name] - equal[name]
+        audits.append(
+            Audit(name, images[name], unreadable[name], found[name], share, low, high, samples[name], equal[name], near)
+        )
+    return tuple(audits)
+
+
+def _benchmark_images(store: Store) -> tuple[Counter[str], Counter[str]]:
+    """Images of each benchmark, and those among them that cannot be read; an image has a row a view."""
+    images, unreadable = Counter[str](), Counter[str]()
+    data = store.dataset("views")
+    for part in data.parts():
+        seen = data.read(part, [*_SAMPLE, "status"])
+        images += _distinct(seen, _SAMPLE)
+        unreadable += _distinct(seen.filter(pc.not_equal(seen["status"], "ok")), _SAMPLE)
+    return images, unreadable
+
+
+def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
+    """How many distinct rows of `columns` each benchmark has."""
+    rows = table.group_by(columns).aggregate([])
+    return Counter({row["values"]: row["counts"] for row in pc.value_counts(rows["benchmark"]).to_pylist()})
+
+
+def _copies(store: Store) -> Copies:
+    table = store.dataset("duplicates").read_all(["kind", "group"])
+    equal = pc.sum(pc.equal(table["kind"], "byte_equal")).as_py() or 0
+    return Copies(table.num_rows, equal, table.num_rows - equal, pc.count_distinct(table["group"]).as_py())
+
+
+def _stage(name: str, manifest: dict[str, Any]) -> Stage:
+    return Stage(name, len(manifest["parts"]), manifest["count"], manifest["seconds"], manifest["content"])
+
+
+def _versions(manifests: list[dict[str, Any]]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for manifest in manifests:
+        for library, version in manifest["versions"].items():
+            found.setdefault(library, set()).add(version)
+    return {library: sorted(versions) for library, versions in sorted(found.items())}
+
+
+def _share(part: int, of: int) -> float:
+    return part / of if of else 0.0

@@ -1,0 +1,71 @@
+"""The page: numbers, pairs and pictures in the template. Nothing on it can run, or ask the network for anything."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from curate.report import numbers, pictures
+from curate.report.pairs import galleries
+from curate.report.text import is_link, shortened, shown
+from curate.runfile import RunFile
+from curate.store import Store
+
+
+def write(run: RunFile, store: Store) -> str:
+    """Write `report/summary.json` and `report/index.html`; the page's path."""
+    summary = numbers.count(run, store)
+    shows = galleries(store, run.report.pairs)
+    pairs = [pair for gallery in shows for pair in gallery.pairs]
+    found = pictures.find(run, store, [place for pair in pairs for place in (pair.sample, pair.match)])
+    page = _environment().get_template("index.html.jinja")
+    html = page.render(
+        summary=summary,
+        galleries=shows,
+        pictures=found,
+        settings=list(_flat(run.model_dump(mode="json"))),
+        pretrain=_pretraining(store),
+    )
+    store.write_json(asdict(summary), "report", "summary.json")
+    store.write_bytes(html.encode("utf-8"), "report", "index.html")
+    return store.path("report", "index.html")
+
+
+def _environment() -> Environment:
+    """Every string that a template prints is made visible, then escaped: no template can forget it."""
+    environment = Environment(
+        loader=PackageLoader("curate.report"),
+        autoescape=True,
+        finalize=shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": "{:,}".format, "percent": _percent, "shortened": shortened}
+    environment.tests["link"] = is_link
+    return environment
+
+
+def _percent(share: float) -> str:
+    """A share in per cent; what is not quite nothing does not read as nothing."""
+    return "< 0.01 %" if 0 < share < 1e-4 else f"{share:.2%}".replace("%", " %")
+
+
+def _flat(settings: Any, path: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (dotted path, value)."""
+    if not isinstance(settings, dict):
+        return [(path, "" if settings is None else str(settings))]
+    return [pair for name, value in settings.items() for pair in _flat(value, f"{path}.{name}".lstrip("."))]
+
+
+def _pretraining(store: Store) -> dict[str, Any] | None:
+    """The pretraining's summary, its curve as `plot`, and if it is `stale`: made of other clean shards than these."""
+    found = store.read_json("pretrain", "summary.json")
+    if found is None:
+        return None
+    plot = base64.b64encode(store.fs.cat_file(store.path("pretrain", "loss.png"))).decode("ascii")
+    clean = store.read_json("clean", "manifest.json") or {}
+    return {**found, "plot": f"data:image/png;base64,{plot}", "stale": found["clean"] != clean.get("content")}

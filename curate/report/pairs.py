@@ -1,0 +1,72 @@
+"""Which pairs the report shows: of each kind a few, spread evenly from the nearest to the farthest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.store import Store
+
+
+class Place(NamedTuple):
+    """Where a picture lies: its shard and key, in a benchmark or (`benchmark` is empty) in the corpus."""
+
+    benchmark: str
+    shard: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sample and the picture that it was matched with: a benchmark image, or a kept sample (then without `view`)."""
+
+    sample: Place
+    match: Place
+    kind: str
+    view: str
+    distance: int
+    threshold: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The pairs shown of one benchmark (`name`), or of the duplicates (no name), out of `total`."""
+
+    name: str
+    pairs: tuple[Pair, ...]
+    total: int
+
+
+def galleries(store: Store, most: int) -> list[Gallery]:
+    """One gallery a benchmark with matches, `most` pairs in all (one each at least), and up to `most` duplicates."""
+    matches = store.dataset("contamination").read_all()
+    names = sorted(pc.unique(matches["benchmark"]).to_pylist())
+    each = min(most, max(1, most // max(1, len(names))))
+    found = [_gallery(name, matches.filter(pc.equal(matches["benchmark"], name)), each) for name in names]
+    return [*found, _gallery("", store.dataset("duplicates").read_all(), most)]
+
+
+def _gallery(name: str, table: pa.Table, most: int) -> Gallery:
+    """Spread evenly, because the nearest pairs prove little and the doubtful ones are the farthest."""
+    order = [("kind", "ascending"), ("distance", "ascending"), ("similarity", "descending")]
+    ranked = table.sort_by([*order, ("shard", "ascending"), ("key", "ascending")])
+    chosen = np.linspace(0, table.num_rows - 1, min(table.num_rows, most)).round().astype(np.int64)
+    return Gallery(name, tuple(_pair(name, row) for row in ranked.take(pa.array(chosen)).to_pylist()), table.num_rows)
+
+
+def _pair(name: str, row: dict[str, Any]) -> Pair:
+    other = "benchmark" if name else "keeper"
+    return Pair(
+        Place("", row["shard"], row["key"]),
+        Place(name, row[f"{other}_shard"], row[f"{other}_key"]),
+        row["kind"],
+        row.get("view", ""),
+        row["distance"],
+        row["threshold"],
+        row["similarity"],
+    )
