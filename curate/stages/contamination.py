@@ -25,7 +25,7 @@ class ContaminationSettings(Settings):
     radius: int = Field(
         56, ge=0, le=128, description="largest Hamming distance of 256-bit hashes that is searched, bit"
     )
-    min_similarity: float = Field(0.85, ge=-1, le=1, description="least correlation of the aligned thumbnails")
+    min_similarity: float = Field(0.8, ge=-1, le=1, description="least correlation of the aligned thumbnails")
 
 
 class Match(NamedTuple):
