@@ -54,7 +54,7 @@ def probe(data: bytes) -> Header | Fault:
         try:
             height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
             return Header("JPEG", width, height)
-        except ValueError:
+        except (ValueError, KeyError):  # KeyError: simplejpeg, on a header with a colour space it has no name for
             pass  # Pillow judges what turbojpeg refuses
     return _probe_with_pillow(data)
 
@@ -108,7 +108,7 @@ def _decode_jpeg(data: bytes, min_side: int, colour: bool) -> NDArray[np.uint8] 
     space = "RGB" if colour else "GRAY"
     try:
         pixels = simplejpeg.decode_jpeg(data, space, min_height=min_side, min_width=min_side, min_factor=1, strict=True)
-    except ValueError:
+    except (ValueError, KeyError):
         return None
     return pixels if colour else pixels[:, :, 0]
 
