@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(highlight=False)
+errors = Console(highlight=False, stderr=True, style="red")
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's directory, or its run file.", show_default=False)
@@ -57,7 +58,7 @@ def verify(run: RunArgument) -> None:
 
     faults = verify_run(*open_run(run), lambda done: console.print(done, markup=False))
     for fault in faults:
-        console.print(f"✗ {fault}", style="red", markup=False)
+        errors.print(f"✗ {fault}", markup=False, soft_wrap=True)
     if faults:
         raise typer.Exit(1)
     console.print("every part holds what was written, and the promises hold")
@@ -118,8 +119,8 @@ def main() -> None:
     try:
         app()
     except CurateError as error:
-        console.print(f"error: {error}", style="red", markup=False)
+        errors.print(f"error: {error}", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        console.print("stopped; run the same command again to go on")
+        errors.print("stopped; run the same command again to go on")
         raise SystemExit(130) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -54,8 +55,8 @@ class Serial:
 class Ray:
     """Side by side on a Ray cluster: one actor a slot, so that a model or an index is loaded once a worker.
 
-    Two tasks are in flight per actor: one at work, one waiting, so that no actor idles and none hoards. An actor that
-    dies (memory, a lost node) is started again and its task tried `retries` more times.
+    One task is in flight per actor: a part takes seconds, handing it out a millisecond, and an actor that dies (memory,
+    a lost node) then takes no other task with it. Its task is tried `retries` more times, each by a new actor.
     """
 
     def __init__(self, address: str | None, retries: int = 3) -> None:
@@ -69,36 +70,32 @@ class Ray:
 
     def map(self, worker: Worker, tasks: Sequence[Any], needs: Needs) -> Iterator[Any]:
         ray = self._ray
-        options = {
-            "num_cpus": needs.num_cpus,
-            "num_gpus": needs.num_gpus,
-            "max_restarts": -1,
-            "max_task_retries": self._retries,
-        }
         shared = ray.put(worker)
-        actors = [ray.remote(_Slot).options(**options).remote(shared) for _ in range(self._slots(needs, len(tasks)))]
-        waiting = list(reversed(tasks))
-        at_work: dict[Any, tuple[Any, Any]] = {}
-        for actor in actors * 2:
-            self._hand_out(actor, waiting, at_work)
-        while at_work:
+        slot = ray.remote(_Slot).options(num_cpus=needs.num_cpus, num_gpus=needs.num_gpus, max_restarts=0)
+        waiting = deque((task, 0) for task in tasks)
+        at_work: dict[Any, tuple[Any, Any, int]] = {}
+        idle = [slot.remote(shared) for _ in range(self._slots(needs, len(tasks)))]
+        while waiting or at_work:
+            while waiting and idle:
+                (task, deaths), actor = waiting.popleft(), idle.pop()
+                at_work[actor.do.remote(task)] = (actor, task, deaths)
             (done,), _ = ray.wait(list(at_work), num_returns=1)
-            actor, task = at_work.pop(done)
-            self._hand_out(actor, waiting, at_work)
-            yield self._outcome(done, worker, task)
-        for actor in actors:
+            actor, task, deaths = at_work.pop(done)
+            try:
+                outcome = ray.get(done)
+            except ray.exceptions.RayError as error:
+                ray.kill(actor)
+                idle.append(slot.remote(shared))
+                if deaths < self._retries:
+                    waiting.append((task, deaths + 1))
+                    continue
+                said = str(error).splitlines()[0]
+                outcome = worker.lost(task, f"its Ray worker died {deaths + 1} times: {said}")
+            else:
+                idle.append(actor)
+            yield outcome
+        for actor in idle:
             ray.kill(actor)
-
-    def _hand_out(self, actor: Any, waiting: list[Any], at_work: dict[Any, tuple[Any, Any]]) -> None:
-        if waiting:
-            task = waiting.pop()
-            at_work[actor.do.remote(task)] = (actor, task)
-
-    def _outcome(self, done: Any, worker: Any, task: Any) -> Any:
-        try:
-            return self._ray.get(done)
-        except self._ray.exceptions.RayError as error:
-            return worker.lost(task, f"its Ray worker died {self._retries + 1} times: {str(error).splitlines()[0]}")
 
     def _slots(self, needs: Needs, tasks: int) -> int:
         """How many workers fit on the cluster now, at least one and no more than there are tasks."""

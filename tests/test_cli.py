@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 
 def curate(*words: str) -> tuple[int, str]:
     """Run the command line in a process of its own: exit code, and all it printed."""
-    done = subprocess.run([sys.executable, "-m", "curate", *words], capture_output=True, text=True, timeout=120)
+    wide = {**os.environ, "COLUMNS": "200"}
+    command = [sys.executable, "-m", "curate", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=wide)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -71,8 +75,6 @@ def test_status_verify_explain(ran: Path) -> None:
 
 
 def test_verify_finds_a_flipped_byte_and_a_lost_tar(ran: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(ran / "run", copy)
     tar = copy / "clean" / "00000.tar"
