@@ -75,7 +75,7 @@ def _step(model: TwoTowers, optimizer: torch.optim.Optimizer, pixels: torch.Tens
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
     optimizer.step()
-    return float(loss)
+    return float(loss.item())
 
 
 def _diverged(step: int, losses: list[float], batch: Batch, settings: PretrainSettings) -> str:
