@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ _TYPES = {
     "float64": pa.float64(),
     "bool": pa.bool_(),
     "binary": pa.binary(),
-    "list<float16>": pa.list_(pa.float16()),
+    "list<float16>": pa.list_(pa.field("element", pa.float16())),  # the name that Parquet gives it
 }
 
 
@@ -75,6 +77,11 @@ class Contract:
     def empty(self) -> pa.Table:
         return self.schema.empty_table()
 
+    def only(self, names: Sequence[str]) -> Contract:
+        """The contract of some of the columns, in the order given; what is unique among all may stand twice."""
+        columns = {c.name: c for c in self.columns}
+        return replace(self, columns=tuple(columns[name] for name in names), unique=())
+
     def check(self, table: pa.Table, where: str) -> pa.Table:
         """Return `table` when it holds to the contract; else raise ContractError with every fault and its place."""
         faults = self._shape_faults(table)
@@ -87,8 +94,9 @@ class Contract:
 
     def _shape_faults(self, table: pa.Table) -> list[str]:
         have = {f.name: f.type for f in table.schema}
+        twice = [f"column `{n}` stands more than once" for n in have if len(table.schema.get_all_field_indices(n)) > 1]
         want = {c.name: c.type for c in self.columns}
-        faults = [f"column `{n}` ({t}) is missing" for n, t in want.items() if n not in have]
+        faults = twice + [f"column `{n}` ({t}) is missing" for n, t in want.items() if n not in have]
         faults += [f"column `{n}` is not in the contract {self.name} v{self.version}" for n in have if n not in want]
         faults += [f"column `{n}` is {have[n]}, want {t}" for n, t in want.items() if n in have and have[n] != t]
         if not faults and list(have) != list(want):
@@ -161,3 +169,51 @@ def _column(name: str, fields: dict[str, Any]) -> Column:
 def _type(text: str) -> pa.DataType:
     fixed = re.fullmatch(r"binary\[(\d+)\]", text)
     return pa.binary(int(fixed[1])) if fixed else _TYPES[text]
+
+
+def markdown() -> str:
+    """All contracts and the closed list of statuses as Markdown: the content of `schemas/README.md`."""
+    return "\n".join([_PREFACE, *map(_contract_lines, contracts().values()), _STATUS_HEAD, *_status_lines()]) + "\n"
+
+
+_PREFACE = """# Data contracts
+
+Written by `make docs` from the TOML files here; do not edit. Every part of a dataset is held against its contract
+when it is written and when it is read. Columns are not null unless said so.
+"""
+
+_STATUS_HEAD = """## Statuses
+
+What can become of a sample. `status` columns hold these words and no others.
+
+| status | given by | asked again | meaning |
+|---|---|---|---|"""
+
+
+def _contract_lines(told: Contract) -> str:
+    unique = ", ".join(f"`{name}`" for name in told.unique)
+    rows = "\n".join(f"| {' | '.join(_cells(c))} |" for c in told.columns)
+    return (
+        f"## {told.name}\n\n{told.meaning}\n\nVersion {told.version}. Unique: {unique}.\n\n"
+        f"| column | type | null | unit | meaning |\n|---|---|---|---|---|\n{rows}\n"
+    )
+
+
+def _cells(column: Column) -> Iterator[str]:
+    meaning = column.meaning
+    if column.values == tuple(statuses()):
+        meaning += " (one of the statuses below)"
+    elif column.values:
+        meaning += f" (one of {', '.join(f'`{value}`' for value in column.values)})"
+    names = {kind: name for name, kind in _TYPES.items()}
+    kind = names.get(column.type) or f"binary[{column.type.byte_width}]"
+    yield from (f"`{column.name}`", kind, "yes" if column.null else "", column.unit, meaning)
+
+
+def _status_lines() -> Iterator[str]:
+    for status in statuses().values():
+        yield f"| `{status.name}` | {status.where} | {'yes' if status.retry else ''} | {status.meaning} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
