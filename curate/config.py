@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import tomllib
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 import fsspec
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -40,6 +41,8 @@ def read_toml(url: str) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         raise ConfigError(url, ["no such file"]) from None
+    except OSError as error:
+        raise ConfigError(url, [f"cannot be read: {error.strerror or error}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(url, [f"not TOML: {error}"]) from None
 
@@ -50,19 +53,25 @@ def _fault(kind: type[BaseModel], error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown key `{place}`{_did_you_mean(path[-1], _fields_at(kind, path[:-1]))}"
     message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] == "missing" else f" (given: {error['input']!r})"
+    shown = error["type"] != "missing" and not isinstance(error["input"], dict)
+    given = f" (given: {reprlib.repr(error['input'])})" if shown else ""
     return f"`{place}`: {message[:1].lower()}{message[1:]}{given}"
 
 
 def _fields_at(kind: Any, path: list[str]) -> list[str]:
     """Names of the fields that may stand under `path`."""
     for step in path:
-        field = getattr(kind, "model_fields", {}).get(step)
-        if field is not None:
-            kind = field.annotation
-        elif getattr(kind, "__args__", None):
-            kind = kind.__args__[-1]
-    return list(getattr(kind, "model_fields", {}))
+        field = _model(kind).get(step)
+        kind = field.annotation if field is not None else get_args(kind)[-1]  # of `dict[str, X]`, X
+    return list(_model(kind))
+
+
+def _model(kind: Any) -> dict[str, Any]:
+    """The fields of a model, or of the model in `X | None`."""
+    for choice in (kind, *get_args(kind)):
+        if hasattr(choice, "model_fields"):
+            return dict(choice.model_fields)
+    return {}
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:

@@ -7,6 +7,7 @@ whole. Its footer holds the recipe (digest of what it was made from) and digests
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import fsspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,9 +28,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 from curate.contracts import Contract, contract
 from curate.errors import CurateError, DigestError
+from curate.ops.digest import rows_digest
 
 _FOOTER = b"curate"
-_DIGEST_ROWS = 1 << 16
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -66,40 +67,18 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def rows_digest(table: pa.Table) -> str:
-    """Digest of a table's names, types and values, whatever its chunks, slices or validity buffers: 64 hex digits."""
-    digest = hashlib.sha256()
-    digest.update("".join(f"{f.name}:{f.type};" for f in table.schema).encode())
-    for start in range(0, table.num_rows, _DIGEST_ROWS):  # fixed blocks: the digest must not depend on the chunks
-        block = table.slice(start, _DIGEST_ROWS).combine_chunks()
-        for column in block.columns:
-            for array in column.chunks:
-                for piece in _content(array):
-                    digest.update(piece)
-    return digest.hexdigest()
-
-
-def _content(array: pa.Array) -> Iterator[Any]:
-    """The bytes that make up an array: which rows are null, the lengths where they vary, the values that are not null."""
-    yield pc.is_valid(array).cast(pa.uint8()).to_numpy(zero_copy_only=False)
-    values, kind = array.drop_null(), array.type
-    if pa.types.is_list(kind):
-        yield pc.list_value_length(values).to_numpy(zero_copy_only=False)
-        yield values.flatten().to_numpy(zero_copy_only=False)
-    elif pa.types.is_primitive(kind) and not pa.types.is_boolean(kind):
-        yield np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
-    elif pa.types.is_boolean(kind):
-        yield values.cast(pa.uint8()).to_numpy(zero_copy_only=False)
-    else:  # strings and bytes
-        yield pc.binary_length(values).to_numpy(zero_copy_only=False)
-        yield b"".join(values.cast(pa.large_binary()).to_pylist())
+def describe(table: pa.Table, made_from: MadeFrom, tar: str | None, facts: dict[str, Any]) -> Footer:
+    """The footer of a part with these rows; `tar` is the digest of the tar beside it, `facts` tell of models."""
+    counts = pc.value_counts(table["status"]).to_pylist() if "status" in table.column_names else []
+    statuses = {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: c["values"])}
+    return Footer(made_from, made_from.recipe, rows_digest(table), table.num_rows, tar, statuses, facts)
 
 
 class Store:
     """One run's directory, local or any fsspec URL, and the datasets in it."""
 
     def __init__(self, url: str) -> None:
-        self.fs, root = fsspec.core.url_to_fs(url)
+        self.fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)  # other processes write here too
         self.root = root.rstrip("/")
         self.is_local = isinstance(self.fs, LocalFileSystem)
 
@@ -147,6 +126,12 @@ class Store:
                 os.replace(draft, path)
             else:
                 self.fs.put_file(draft, path)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise CurateError(
+                f"{draft}: {error.strerror}; nothing was kept of {path}; make room and run again"
+            ) from None
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(draft)
@@ -199,9 +184,8 @@ class Dataset:
             table = pq.read_table(file, columns=columns)
         self._footer(part, table.schema.metadata or {})
         table = table.replace_schema_metadata(None)
-        if columns is None:
-            self.contract.check(table, self.path(part))
-        return table
+        told = self.contract.only(columns) if columns else self.contract
+        return told.check(table, self.path(part))
 
     def read_all(self, columns: list[str] | None = None) -> pa.Table:
         """Read all parts as one table, in the order of their names."""
@@ -225,9 +209,7 @@ class Dataset:
         """Check the contract, then write the part with its footer; `tar` is the digest of the tar beside it."""
         self.contract.check(table, self.path(part))
         table = table.combine_chunks()
-        counts = pc.value_counts(table["status"]).to_pylist() if "status" in table.column_names else []
-        statuses = {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: c["values"])}
-        footer = Footer(made_from, made_from.recipe, rows_digest(table), table.num_rows, tar, statuses, facts or {})
+        footer = describe(table, made_from, tar, facts or {})
         table = table.replace_schema_metadata({_FOOTER: json.dumps(asdict(footer), sort_keys=True)})
         with self.store.draft(self.path(part)) as file:
             pq.write_table(table, file, compression="zstd")
@@ -245,8 +227,11 @@ class Dataset:
         except CurateError as error:
             return [str(error)]
         faults = []
-        if rows_digest(table) != footer.rows:
+        told = describe(table, footer.made_from, footer.tar, footer.facts)
+        if told.rows != footer.rows:
             faults.append(f"{self.path(part)}: rows are not those that were written")
+        elif told != footer:
+            faults.append(f"{self.path(part)}: its footer is not the one that was written")
         if footer.tar and self._digest_tar(part) != footer.tar:
             faults.append(f"{self.path(part, 'tar')}: not the bytes that were written")
         return faults
@@ -263,7 +248,9 @@ class Dataset:
         try:
             with self.store.fs.open(self.path(part), "rb") as file:
                 yield cast(BinaryIO, file)
-        except (pa.ArrowInvalid, OSError) as error:
+        except FileNotFoundError:
+            raise DigestError(f"{self.path(part)}: missing; run again") from None
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DigestError(f"{self.path(part)}: {error}; delete it and run again") from None
 
     def _footer(self, part: str, metadata: dict[bytes, bytes]) -> Footer:

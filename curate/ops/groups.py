@@ -13,11 +13,11 @@ Judge = Callable[[int, list[int]], int | None]
 def keepers(
     order: NDArray[np.int64], cells: NDArray[np.int64], near: dict[int, list[int]], judge: Judge
 ) -> NDArray[np.int64]:
-    """Choose keepers greedily: (N,) row numbers best first, (N,) cell of each row -> (N,) keeper row of each, itself if kept.
+    """Choose keepers: (N,) row numbers best first, (N,) cell of each row -> (N,) keeper of each row, itself if kept.
 
     A row is dropped only for a row that is *kept*: never for one that was itself dropped, which would chain unrelated
     pictures together. `near[cell]` lists the cells within the threshold, `judge(row, kept_rows)` names the kept row
-    that this one duplicates, or None. Every row is looked at once, against the kept rows of its neighbouring cells only.
+    that this one duplicates, or None. Every row is looked at once, against the kept rows of the cells near its own.
     """
     keeper = np.arange(len(order))
     kept: dict[int, list[int]] = {}

@@ -21,8 +21,9 @@ _SCALE = 4096
 
 def view(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
     """Squeeze a grey picture to a square: (H, W) uint8 -> (side, side) uint8; area mean going down, linear going up."""
-    shrinks = min(pixels.shape) >= side
-    return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
+    height, width = pixels.shape
+    down = cv2.resize(pixels, (min(width, side), min(height, side)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(down, (side, side), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def centre_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -48,7 +49,8 @@ def phash256(views: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Count differing bits, row by row: (N, B) uint8 and (N, B) uint8 -> (N,) int32."""
-    return np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int32)
+    bits: NDArray[np.int32] = np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int32)
+    return bits
 
 
 def _bits(pixels: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
@@ -62,4 +64,4 @@ def _bits(pixels: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
 def _dct(side: int) -> NDArray[np.float64]:
     """The DCT-II matrix in integer steps: (side, side) float64 holding whole numbers."""
     k, n = np.arange(side)[:, None], np.arange(side)[None, :]
-    return np.rint(_SCALE * np.cos(np.pi * k * (2 * n + 1) / (2 * side)))
+    return np.asarray(np.rint(_SCALE * np.cos(np.pi * k * (2 * n + 1) / (2 * side))), np.float64)

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 178_956_970
 """Pillow's own limit against decompression bombs, the most that any setting may allow."""
 
 _ORIENTATION = 0x0112
+_MAX_SCANS = 100
+"""Scans that a progressive JPEG may have (encoders make about ten): each costs a pass over all its pixels."""
+_EXIF_WITHIN = 1 << 16
+"""Bytes from the start of a JPEG in which an EXIF block is looked for."""
 
 
 class Fault(NamedTuple):
@@ -77,19 +82,23 @@ def decode(data: bytes, header: Header, min_side: int, colour: bool) -> Picture 
     Gives grey (H, W) uint8 by ITU-R 601, or (H, W, 3) uint8 RGB when `colour`. The caller has checked `limits`.
     """
     if header.format == "JPEG":
+        scans = data.count(b"\xff\xda")
+        if scans > _MAX_SCANS:
+            return Fault("unreadable", f"JPEG of {scans} scans")
         pixels = _decode_jpeg(data, min_side, colour)
         if pixels is not None:
-            return _shown(pixels, header, _jpeg_orientation(data))
+            return _shown(pixels, header.width, header.height, _jpeg_orientation(data))
     return _decode_with_pillow(data, header, colour)
 
 
 def _probe_with_pillow(data: bytes) -> Header | Fault:
     try:
         with _open(data) as image:
-            return Header(str(image.format), image.width, image.height)
+            name = "JPEG" if image.format == "MPO" else str(image.format)  # several JPEGs in one file
+            return Header(name, image.width, image.height)
     except Image.DecompressionBombError as error:
         return Fault("too_many_pixels", str(error))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         head = data[:1024].lstrip().lower()
         is_svg = b"<svg" in head
         return Fault("svg", "") if is_svg else Fault("not_an_image", f"begins {data[:12]!r}")
@@ -107,18 +116,27 @@ def _decode_jpeg(data: bytes, min_side: int, colour: bool) -> NDArray[np.uint8] 
     """Decode with turbojpeg, scaled in the DCT domain; None where it refuses (CMYK) or warns (broken data)."""
     space = "RGB" if colour else "GRAY"
     try:
-        pixels = simplejpeg.decode_jpeg(data, space, min_height=min_side, min_width=min_side, min_factor=1, strict=True)
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, space, min_height=min_side, min_width=min_side, min_factor=1, strict=True
+        )
     except (ValueError, KeyError):
         return None
     return pixels if colour else pixels[:, :, 0]
 
 
 def _jpeg_orientation(data: bytes) -> int:
-    if data.find(b"Exif\0\0", 0, 4096) < 0:  # most web images: skip the parse
+    if data.find(b"Exif\0\0", 0, _EXIF_WITHIN) < 0:  # most web images: skip the parse
         return 1
     try:
         with _open(data) as image:
-            return int(image.getexif().get(_ORIENTATION, 1))
+            return _orientation(image)
+    except Exception:  # turbojpeg has read the image; what Pillow thinks of its segments must not cost it
+        return 1
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a broken EXIF block must not cost the image
         return 1
 
@@ -128,14 +146,14 @@ def _decode_with_pillow(data: bytes, header: Header, colour: bool) -> Picture | 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _open(data) as image:
-                image.load()
-                pixels = _eight_bit(image, "RGB" if colour else "L")
-                orientation = int(image.getexif().get(_ORIENTATION, 1))
+                if image.size != (header.width, header.height):
+                    return Fault("unreadable", f"{image.width} x {image.height} behind a header of another size")
+                image.load()  # TIFF turns itself here, and then has no orientation left
+                return _shown(_eight_bit(image, "RGB" if colour else "L"), *image.size, _orientation(image))
     except Exception as error:  # a plugin fed hostile bytes may raise anything
         said = _said(error)
         short = "truncated" in said.lower() or isinstance(error, EOFError)
         return Fault("truncated" if short else "unreadable", said)
-    return _shown(pixels, header, orientation)
 
 
 def _eight_bit(image: Image.Image, mode: str) -> NDArray[np.uint8]:
@@ -151,21 +169,24 @@ def _eight_bit(image: Image.Image, mode: str) -> NDArray[np.uint8]:
     return np.asarray(image.convert(mode))
 
 
-def _shown(pixels: NDArray[np.uint8], header: Header, orientation: int) -> Picture:
-    """Turn the pixels as EXIF asks (tag 274, values 1 to 8; anything else counts as 1)."""
-    turned = {
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.swapaxes(0, 1),
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-        8: lambda a: np.rot90(a, 1),
-    }.get(orientation)
-    if turned is None:
-        return Picture(pixels, header.width, header.height)
-    sides = (header.height, header.width) if orientation >= 5 else (header.width, header.height)
-    return Picture(np.ascontiguousarray(turned(pixels)), *sides)
+def _shown(pixels: NDArray[np.uint8], width: int, height: int, orientation: int) -> Picture:
+    """Turn the pixels as EXIF asks (tag 274, values 1 to 8; anything else counts as 1); size as stored, in px."""
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return Picture(pixels, width, height)
+    sides = (height, width) if orientation >= 5 else (width, height)
+    return Picture(np.ascontiguousarray(turn(pixels)), *sides)
+
+
+_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
 
 
 def _said(error: Exception) -> str:

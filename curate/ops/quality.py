@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -18,17 +19,22 @@ class Quality(NamedTuple):
     one_colour: NDArray[np.float32]
 
 
+def contrast(views: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Standard deviation of each view: (N, ...) uint8 -> (N,) float32, from whole sums: the batch does not matter."""
+    flat = views.reshape(len(views), math.prod(views.shape[1:])).astype(np.float64)
+    n = flat.shape[1]
+    spread = n * np.einsum("ij,ij->i", flat, flat) - flat.sum(axis=1) ** 2
+    return np.asarray(np.sqrt(spread) / n, np.float32)
+
+
 def quality(views: NDArray[np.uint8]) -> Quality:
     """Facts of grey views, (N, S, S) uint8: standard deviation, variance of the 4-neighbour Laplacian, entropy in bits
     of the 256-level histogram, and the share of pixels in the fullest of 16 grey bins.
     """
-    histograms = np.stack([np.bincount(v.ravel(), minlength=256) for v in views]) if len(views) else np.empty((0, 256))
-    shares = histograms / max(views[0].size if len(views) else 1, 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        entropy = -np.nansum(shares * np.log2(shares), axis=1)
-    levels = np.arange(256)
-    mean = shares @ levels
-    contrast = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
-    fullest = shares.reshape(-1, 16, 16).sum(axis=2).max(axis=1) if len(views) else np.empty(0)
-    sharpness = [cv2.meanStdDev(cv2.Laplacian(v, cv2.CV_16S))[1][0, 0] ** 2 for v in views]
-    return Quality(*(np.asarray(fact, np.float32) for fact in (contrast, sharpness, entropy, fullest)))
+    histograms = np.array([np.bincount(v.ravel(), minlength=256) for v in views], np.int64).reshape(-1, 256)
+    shares = histograms / views[0].size if len(views) else histograms.astype(np.float64)
+    logs = np.log2(np.where(histograms, shares, 1))
+    fullest = shares.reshape(-1, 16, 16).sum(axis=2).max(axis=1)
+    sharpness = [cv2.Laplacian(v, cv2.CV_16S).var() for v in views]
+    facts = (contrast(views), sharpness, np.abs((shares * logs).sum(axis=1)), fullest)
+    return Quality(*(np.asarray(fact, np.float32) for fact in facts))

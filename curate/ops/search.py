@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Pairs(NamedTuple):
-    """Pairs found: rows of the queries, rows of the references, Hamming distances; each (P,), sorted by the first two."""
+    """Pairs found: rows of queries, rows of references, Hamming distances in bits; (P,) each, sorted by the rows."""
 
     query: NDArray[np.int64]
     reference: NDArray[np.int64]

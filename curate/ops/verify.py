@@ -13,12 +13,17 @@ SIDE = 32
 def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Correlation of thumbnails, pair by pair: (N, P) uint8 and (N, P) uint8 -> (N,) float32 in -1 to 1; 0 when blank.
 
-    Correlation, because brightness and contrast are edits and must not count.
+    Correlation, because brightness and contrast are edits and must not count. The sums are whole numbers, so that
+    neither the order of a pair nor its neighbours matter.
     """
-    x = a.astype(np.float64) - a.mean(axis=1, keepdims=True)
-    y = b.astype(np.float64) - b.mean(axis=1, keepdims=True)
-    norm = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
-    return np.divide((x * y).sum(axis=1), norm, out=np.zeros(len(x)), where=norm > 0).astype(np.float32)
+    x, y, pixels = a.astype(np.int32), b.astype(np.int32), a.shape[1]
+    sum_x, sum_y = x.sum(axis=1), y.sum(axis=1)
+    spread_x = pixels * (x * x).sum(axis=1) - sum_x * sum_x
+    spread_y = pixels * (y * y).sum(axis=1) - sum_y * sum_y
+    norm = np.sqrt(spread_x) * np.sqrt(spread_y)
+    together = pixels * (x * y).sum(axis=1) - sum_x * sum_y
+    alike: NDArray[np.float64] = np.divide(together, norm, out=np.zeros(len(x)), where=norm > 0)
+    return alike.astype(np.float32)
 
 
 def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -32,4 +37,5 @@ def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[
     matrix = np.array([[sx, 0, tx], [0, sy, ty]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     image = thumbnail.reshape(SIDE, SIDE)
-    return cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE).reshape(-1)
+    square = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return square.astype(np.uint8).reshape(-1)

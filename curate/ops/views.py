@@ -11,7 +11,7 @@ The benchmark's REGION+TURN views meet the corpus' `whole` and `square`, so no t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -39,16 +39,14 @@ def regions(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [view(cut(grey)) for cut in REGIONS.values()]
 
 
-def turned(grey: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """The benchmark side's views and their names: (H, W) uint8 -> up to 16 of (64, 64) uint8.
+def turned(seen: Iterable[NDArray[np.uint8]], square: bool) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The benchmark side's views and their names, from its `regions`, each (64, 64) uint8: 16 of (64, 64) uint8.
 
-    A square picture's regions are the same, so it has 8.
+    A `square` picture's regions are the same, so it has 8.
     """
-    names = ["whole"] if grey.shape[0] == grey.shape[1] else list(REGIONS)
-    for name in names:
-        seen = view(REGIONS[name](grey))
+    for name, region in list(zip(REGIONS, seen, strict=True))[: 1 if square else None]:
         for turn, apply in TURNS.items():
-            yield name + turn, np.ascontiguousarray(apply(seen))
+            yield name + turn, np.ascontiguousarray(apply(region))
 
 
 def thumbnail(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:

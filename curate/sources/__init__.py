@@ -45,13 +45,20 @@ def list_files(path: str) -> dict[str, str]:
     Raises SourceError naming what is not there.
     """
     fs, _ = fsspec.core.url_to_fs(path)
-    patterns = list(braceexpand(path))
+    patterns = _expand(path)
     found = {pattern: _glob(fs, pattern) for pattern in patterns}
     missing = [pattern for pattern, files in found.items() if not files]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise SourceError(f"not found: {', '.join(missing[:5])}{more}")
     return {file: digest for files in found.values() for file, digest in files.items()}
+
+
+def _expand(path: str) -> list[str]:
+    try:
+        return list(braceexpand(path))
+    except ValueError:
+        raise SourceError(f"{path}: its braces do not match") from None
 
 
 def _kind(fs: Any, settings: SourceSettings) -> Kind:
@@ -73,14 +80,15 @@ def _glob(fs: Any, pattern: str) -> dict[str, str]:
         listed = fs.glob(pattern, detail=True) if magic else {fs._strip_protocol(pattern): fs.info(pattern)}
     except FileNotFoundError:
         return {}
-    return {str(fs.unstrip_protocol(path)): info_digest(info) for path, info in sorted(listed.items())}
+    files = {path: info for path, info in sorted(listed.items()) if info["type"] != "directory"}
+    return {str(fs.unstrip_protocol(path)): info_digest(info) for path, info in files.items()}
 
 
 def _names(paths: list[str], suffix: str) -> list[str]:
-    """Shard names: the file names, with as many parent folders as it takes to tell them apart."""
+    """Shard names: the file names, with as many parent folders as it takes to tell them apart, and never hidden."""
     steps = [p.removesuffix(suffix).split("/") for p in paths]
     for depth in range(1, max(map(len, steps)) + 1):
-        names = ["_".join(s[-depth:]) for s in steps]
+        names = ["_".join(s[-depth:]).lstrip(".") for s in steps]
         if len(set(names)) == len(names):
             return names
     raise SourceError(f"{paths[0]}: the same shard is listed twice")

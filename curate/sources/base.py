@@ -59,20 +59,30 @@ class Keys:
     """Sees to it that every sample of a shard has a key of its own, so that each has its row."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._uses: dict[str, int] = {}
 
     def settle(self, sample: Sample) -> Sample:
         """Refuse unsafe names, and name a second sample of one key `KEY#2`; both stay in the tables as lost samples."""
         if unsafe(sample.key):
-            sample = sample._replace(key=printable(sample.key), members=(), fault=Fault("bad_key", "unsafe name"))
-        key, number = sample.key, 1
-        while key in self._seen:
-            number += 1
-            key = f"{sample.key}#{number}"
-        self._seen.add(key)
-        if number == 1:
+            sample = lose(sample._replace(key=printable(sample.key) or "(no name)"), Fault("bad_key", "unsafe name"))
+        key = self._free(sample.key)
+        if key == sample.key:
             return sample
-        return sample._replace(key=key, members=(), fault=Fault("duplicate_key", f"a second `{sample.key}`"))
+        return lose(sample._replace(key=key), Fault("duplicate_key", f"a second `{sample.key}`"))
+
+    def _free(self, key: str) -> str:
+        free, number = key, self._uses.get(key, 0)
+        while free in self._uses:
+            number += 1
+            free = f"{key}#{number}"
+        self._uses[free] = 1
+        self._uses[key] = max(number, 1)
+        return free
+
+
+def lose(sample: Sample, fault: Fault) -> Sample:
+    """The sample without its members; its first fault is the one that counts."""
+    return sample._replace(members=(), fault=sample.fault or fault)
 
 
 def printable(text: str) -> str:
@@ -87,4 +97,7 @@ def info_digest(info: dict[str, Any]) -> str:
 
 
 def as_text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """Text and numbers as text that Arrow can hold (JSON may smuggle in half a surrogate pair); None for all else."""
+    if not isinstance(value, str | int | float):
+        return None
+    return str(value).encode("utf-8", "replace").decode("utf-8")

@@ -8,27 +8,29 @@ from typing import Any
 
 from curate.errors import SourceError
 from curate.ops.images import Fault
-from curate.sources.base import IMAGES, Keys, Sample, Shard, SourceSettings, info_digest
+from curate.sources.base import IMAGES, Keys, Sample, Shard, SourceSettings, as_text, info_digest
 
 
 def find(fs: Any, settings: SourceSettings) -> list[Shard]:
+    """Cut the folder's images, in the order of their paths, into shards."""
     root = fs._strip_protocol(settings.path).rstrip("/")
     listed = sorted(fs.find(root, detail=True).items())
-    images = [(p, info_digest(i)) for p, i in listed if p.rpartition(".")[2].lower() in IMAGES]
+    files = [(p, info_digest(i)) for p, i in listed if i["type"] == "file"]  # a named pipe would never end
+    images = [(p, digest) for p, digest in files if p.rpartition(".")[2].lower() in IMAGES]
     if not images:
         raise SourceError(f"{settings.path}: no images ({', '.join(IMAGES)}) in this folder")
-    shards = []
+    shards: list[Shard] = []
     for start in range(0, len(images), settings.folder_shard):
         some = images[start : start + settings.folder_shard]
-        digest = hashlib.sha256("\n".join(f"{p.removeprefix(root)} {d}" for p, d in some).encode()).hexdigest()
-        name = f"{len(shards):05d}"
-        files = tuple(fs.unstrip_protocol(p) for p, _ in some)
-        shards.append(Shard(name, "folder", files, digest, fs.unstrip_protocol(root), settings))
+        said = "\n".join(f"{p.removeprefix(root)} {d}" for p, d in some)
+        digest = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
+        urls = tuple(fs.unstrip_protocol(p) for p, _ in some)
+        shards.append(Shard(f"{len(shards):05d}", "folder", urls, digest, fs.unstrip_protocol(root), settings))
     return shards
 
 
 def read(fs: Any, shard: Shard, max_bytes: int) -> Iterator[Sample]:
-    """Key: the path below the folder without its extension. Label: the folder the image lies in, if it is not the root."""
+    """Key: the path below the folder without its extension. Label: the folder it lies in, if that is not the root."""
     keys = Keys()
     taken: set[str] = set()
     for path in shard.files:
@@ -38,8 +40,9 @@ def read(fs: Any, shard: Shard, max_bytes: int) -> Iterator[Sample]:
         key = folder + slash + base.replace(".", "_")  # a dot would split the key in a WebDataset
         key = key if key not in taken else f"{key}_{extension}"
         taken.add(key)
-        label = folder.rpartition("/")[2] or None
-        if fs.size(path) > max_bytes:
-            yield keys.settle(Sample(key, label=label, fault=Fault("too_many_bytes", f"{fs.size(path)} bytes")))
+        label = as_text(folder.rpartition("/")[2]) or None
+        size = fs.size(path)
+        if size > max_bytes:
+            yield keys.settle(Sample(key, label=label, fault=Fault("too_many_bytes", f"{size} bytes")))
             continue
         yield keys.settle(Sample(key, ((extension.lower(), fs.cat_file(path)),), label=label))

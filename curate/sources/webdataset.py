@@ -6,83 +6,121 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.contracts import statuses
+from curate.errors import SourceError
 from curate.ops import tars
 from curate.ops.images import Fault
-from curate.sources.base import Keys, Sample, Shard, as_text, printable
+from curate.sources.base import Keys, Sample, Shard, as_text, lose, printable
+
+Listed = dict[str, list[dict[str, Any]]]
+"""Rows of the Parquet beside a tar, by key; a foreign one may list a key twice."""
 
 
 def read(fs: Any, shard: Shard, max_bytes: int) -> Iterator[Sample]:
     """Samples of the tar; then those its Parquet lists but the tar does not hold, with the reason."""
-    listed = _beside(fs, shard)
+    listed, keys = _beside(fs, shard), Keys()
     with fs.open(shard.files[0], "rb") as file:
         for sample in _group(file, max_bytes):
-            row = listed.pop(sample.key, None)
-            if row:
-                sample = sample._replace(url=row.get("url"), caption=sample.caption or row.get("caption"))
-            yield sample
-    for key, row in listed.items():
-        lost = row.get("status") == "success"
-        reason = row.get("reason") or "network"
-        fault = (
-            Fault("shard_broken", "listed, but not in the tar") if lost else Fault(reason, row["error_message"] or "")
-        )
-        yield Sample(key, url=row.get("url"), caption=row.get("caption"), fault=fault)
+            rows = listed.get(sample.key)
+            yield keys.settle(_told(sample, rows.pop(0)) if rows else sample)
+    for rows in listed.values():
+        for row in rows:
+            lost = Sample(str(row["key"]), fault=_why_absent(row))
+            yield keys.settle(_told(lost, row))
 
 
-def _beside(fs: Any, shard: Shard) -> dict[str, dict[str, Any]]:
+def _beside(fs: Any, shard: Shard) -> Listed:
+    listed: Listed = {}
     if len(shard.files) < 2:
-        return {}
-    with fs.open(shard.files[1], "rb") as file:
-        parquet = pq.ParquetFile(file)
-        wanted = ("key", "url", "caption", "status", "reason", "error_message")
-        table = parquet.read([c for c in wanted if c in parquet.schema_arrow.names])
-    return {row["key"]: row for row in table.to_pylist()}
+        return listed
+    try:
+        with fs.open(shard.files[1], "rb") as file:
+            parquet = pq.ParquetFile(file)
+            wanted = ("key", "url", "caption", "status", "reason", "error_message")
+            have = [c for c in wanted if c in parquet.schema_arrow.names]
+            rows = parquet.read(have).to_pylist() if "key" in have else []
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{shard.files[1]}: {error}; it lists what the tar beside it should hold") from None
+    for row in rows:
+        listed.setdefault(str(row["key"]), []).append(row)
+    return listed
+
+
+def _told(sample: Sample, row: dict[str, Any]) -> Sample:
+    """The sample with what its row says of it; the caption in the tar comes first, the URL in the Parquet."""
+    caption = sample.caption or as_text(row.get("caption"))
+    return sample._replace(url=as_text(row.get("url")) or sample.url, caption=caption)
+
+
+def _why_absent(row: dict[str, Any]) -> Fault:
+    """Why a listed sample is not in the tar: our own `reason`, else what img2dataset's `status` and message allow."""
+    if row.get("status") not in ("failed_to_download", "failed_to_resize"):
+        return Fault("shard_broken", "listed, but not in the tar")
+    reason = row.get("reason")
+    return Fault(reason if reason in statuses() else "network", as_text(row.get("error_message")) or "")
 
 
 def _group(file: BinaryIO, max_bytes: int) -> Iterator[Sample]:
     """Neighbouring members of one key are one sample, as WebDataset has it. Odd members become lost samples."""
-    keys = Keys()
-    key: str | None = None
-    members: list[tuple[str, bytes]] = []
-    fault: Fault | None = None
-
-    def finish() -> Iterator[Sample]:
-        if key is not None:
-            yield keys.settle(_sample(key, tuple(members), fault))
-
+    sample = _Growing("", max_bytes)
     for member in tars.walk(file, max_bytes):
-        if isinstance(member, tars.Broken):
-            yield from finish()
-            yield Sample(f"(byte {member.offset})", fault=Fault("shard_broken", member.message))
-            return
-        if isinstance(member, tars.Odd):
-            if member.kind != "folder":
-                yield from finish()
-                key = None
-                yield keys.settle(Sample(member.name, fault=Fault("bad_key", f"a {member.kind}")))
+        if isinstance(member, tars.Odd) and member.kind == "folder":
             continue
-        stem, extension = tars.split_name(member.name)
-        if stem != key:
-            yield from finish()
-            key, members, fault = stem, [], None
-        if member.data is None:
-            fault = Fault("too_many_bytes", f"`{member.name}` has {member.size} bytes")
-        else:
-            members.append((extension, member.data))
-    yield from finish()
+        if not isinstance(member, tars.Member):
+            yield from sample.done()
+            sample = _Growing("", max_bytes)
+            yield _lost(member)
+            continue
+        key, extension = tars.split_name(member.name)
+        if key.endswith("/") or not key:  # `.hidden` and its like: no key is left before the first dot
+            key, extension = member.name, ""
+        if not sample.takes(key, extension):
+            yield from sample.done()
+            sample = _Growing(key, max_bytes)
+        sample.add(extension, member)
+    yield from sample.done()
 
 
-def _sample(key: str, members: tuple[tuple[str, bytes], ...], fault: Fault | None) -> Sample:
-    by_extension = dict(members)
-    facts = _json(by_extension.get("json"))
-    caption = _text(by_extension.get("txt")) or facts.get("caption")
-    label = _text(by_extension.get("cls"))
-    url = facts.get("url")
-    sample = Sample(key, members, as_text(url), as_text(caption), label, fault)
-    if fault is None and sample.image is None:
-        sample = sample._replace(fault=Fault("missing_image", f"members: {printable(', '.join(by_extension))}"))
+def _lost(member: tars.Odd | tars.Broken) -> Sample:
+    if isinstance(member, tars.Broken):
+        return Sample(f"(byte {member.offset})", fault=Fault("shard_broken", printable(member.message)))
+    return Sample(member.name, fault=Fault("bad_key", f"a {member.kind}"))
+
+
+class _Growing:
+    """A sample whose members are still coming in; it never holds more than `max_bytes`."""
+
+    def __init__(self, key: str, max_bytes: int) -> None:
+        self._key, self._room = key, max_bytes
+        self._members: dict[str, bytes] = {}
+        self._fault: Fault | None = None
+
+    def takes(self, key: str, extension: str) -> bool:
+        """A second member of one extension begins a second sample of that key."""
+        return key == self._key and extension not in self._members
+
+    def add(self, extension: str, member: tars.Member) -> None:
+        self._room -= member.size + len(member.name)
+        if not self._fault and (member.data is None or self._room < 0):
+            self._fault = Fault("too_many_bytes", f"`{printable(member.name)[:200]}` has {member.size} bytes")
+            self._members = dict.fromkeys(self._members, b"")
+        self._members[extension] = b"" if self._fault else member.data or b""
+
+    def done(self) -> Iterator[Sample]:
+        if self._members:
+            sample = _sample(self._key, self._members)
+            yield lose(sample, self._fault) if self._fault else sample
+
+
+def _sample(key: str, members: dict[str, bytes]) -> Sample:
+    facts = _json(members.get("json"))
+    caption = _text(members.get("txt")) or as_text(facts.get("caption"))
+    sample = Sample(key, tuple(members.items()), as_text(facts.get("url")), caption, _text(members.get("cls")))
+    if sample.image is None:
+        return lose(sample, Fault("missing_image", f"members: {printable(', '.join(members))[:200]}"))
     return sample
 
 

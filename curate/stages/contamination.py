@@ -40,7 +40,7 @@ class Match(NamedTuple):
 
 
 def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table], pa.Table]:
-    """Load the benchmarks' views into an index, once a worker; gives `match(signatures)` -> contract `contamination`."""
+    """Load the benchmarks' views into an index, once a worker: `match(signatures)` -> contract `contamination`."""
     benchmark = _Benchmark(views)
 
     def match(signatures: pa.Table) -> pa.Table:

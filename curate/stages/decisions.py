@@ -29,9 +29,9 @@ class DecisionsSettings(Settings):
 
 
 def quality_faults(settings: DecisionsSettings, signatures: pa.Table) -> list[tuple[str, float, float] | None]:
-    """The first limit that each sample breaks, as (what, value, limit); None for those that break none or have no facts."""
+    """The first limit that each sample breaks, as (what, value, limit); None where none is broken or no fact known."""
     shorter = pc.min_element_wise(signatures["width"], signatures["height"], skip_nulls=False)
-    limits = [("shorter side", shorter, settings.min_side, 1)]
+    limits: list[tuple[str, Any, float, int]] = [("shorter side", shorter, settings.min_side, 1)]
     limits += [(f, signatures[f], getattr(settings, f"min_{f}"), 1) for f in ("contrast", "sharpness", "entropy")]
     limits += [("one_colour", signatures["one_colour"], settings.max_one_colour, -1)]
     faults: list[tuple[str, float, float] | None] = [None] * signatures.num_rows
@@ -45,14 +45,15 @@ def quality_faults(settings: DecisionsSettings, signatures: pa.Table) -> list[tu
 def may_stay(settings: DecisionsSettings, signatures: pa.Table, contamination: pa.Table) -> NDArray[np.bool_]:
     """Which samples of a part can be kept, duplicates aside: readable, good enough, and showing no benchmark image."""
     shown = pc.is_in(signatures["key"], value_set=contamination["key"].combine_chunks())
-    ok = pc.and_(pc.equal(signatures["status"], "ok"), pc.invert(shown)).to_numpy()
-    return ok & np.array([fault is None for fault in quality_faults(settings, signatures)], bool)
+    stays: NDArray[np.bool_] = pc.and_(pc.equal(signatures["status"], "ok"), pc.invert(shown)).to_numpy()
+    stays = stays & np.array([fault is None for fault in quality_faults(settings, signatures)], bool)
+    return stays
 
 
 def decide(
     settings: DecisionsSettings, signatures: pa.Table, contamination: pa.Table, duplicates: pa.Table
 ) -> pa.Table:
-    """Decide on one part: its signatures, its matches, its duplicates -> contract `decisions`, in the signatures' order.
+    """Decide on one part: its signatures, matches, duplicates -> contract `decisions`, in the signatures' order.
 
     Rules in order: status, quality, contamination, duplicate; the first that applies is the one named.
     """

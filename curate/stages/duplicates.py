@@ -80,7 +80,7 @@ class _Pairs:
         return cells, near
 
     def judge(self, row: int, rivals: list[int]) -> int | None:
-        """The kept row that `row` duplicates: same bytes first, then the nearest, the most similar, the better; or None."""
+        """The kept row that `row` repeats: same bytes first, then the nearest, most similar, best; None if new."""
         kept = np.array(rivals)
         equal = (self.digests[kept] == self.digests[row]).all(axis=1)
         distance, alike = self.measure(np.full(len(kept), row), kept)
@@ -98,7 +98,7 @@ class _Pairs:
         return distance, alike
 
 
-def _table(  # noqa: PLR0913, PLR0917 - the columns' parents, all needed at once
+def _table(
     settings: DuplicatesSettings,
     candidates: pa.Table,
     pairs: _Pairs,

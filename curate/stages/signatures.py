@@ -19,8 +19,8 @@ from curate.ops import images
 from curate.ops.embedding import LIBRARIES, Embedder
 from curate.ops.hashing import phash64, phash256
 from curate.ops.images import Fault, Header, Picture
-from curate.ops.quality import quality
-from curate.ops.views import regions, thumbnail
+from curate.ops.quality import contrast, quality
+from curate.ops.views import REGIONS, regions, thumbnail
 from curate.sources import Sample
 
 VERSION = 1
@@ -52,12 +52,14 @@ class SignaturesSettings(Settings):
 
 
 class Signed(NamedTuple):
-    """A sample, and its decoded picture or why there is none."""
+    """What is kept of a sample once it was looked at: its bytes and pixels are gone, so that a batch stays small."""
 
-    sample: Sample
-    data: bytes
-    header: Header | None
-    seen: Picture | Fault
+    row: dict[str, Any]
+    """The columns that need no pixels, as of contract `signatures`."""
+    views: NDArray[np.uint8] | None = None
+    """The `regions` of the picture, (2, 64, 64) uint8; None where there is no picture."""
+    prepared: Any = None
+    """The picture as the model wants it; None without a model."""
 
 
 class Signer:
@@ -70,38 +72,42 @@ class Signer:
 
     def __call__(self, shard: str, samples: Iterable[Sample]) -> pa.Table:
         """Sign a shard: its samples, in order -> a table of contract `signatures`, one row each."""
-        stream = iter(samples)
+        looked = map(self.look, samples)
         tables = [contract("signatures").empty()]
-        while batch := list(islice(stream, self._settings.batch_size)):
-            tables.append(self._sign(shard, [self.look(sample) for sample in batch]))
+        while batch := list(islice(looked, self._settings.batch_size)):
+            tables.append(self._sign(shard, batch))
         return pa.concat_tables(tables).combine_chunks()
 
     def look(self, sample: Sample) -> Signed:
-        """Decode a sample's image within the caps."""
+        """Read a sample's image once, within the caps, and keep what is needed of it."""
         data = sample.image or b""
-        if sample.fault:
-            return Signed(sample, data, None, sample.fault)
-        header = images.probe(data)
-        if isinstance(header, Fault):
-            return Signed(sample, data, None, header)
-        fault = images.limits(header, self._settings.max_pixels)
+        found = sample.fault or images.probe(data)
+        if isinstance(found, Fault):
+            return Signed(_facts(sample, None, found))
+        seen = images.limits(found, self._settings.max_pixels) or self._decode(data, found)
+        if isinstance(seen, Fault):
+            return Signed(_facts(sample, found, seen))
+        prepared = self._embed.prepare(seen.pixels) if self._embed else None
+        return Signed(_facts(sample, found, seen), np.stack(regions(grey(seen.pixels))), prepared)
+
+    def _decode(self, data: bytes, header: Header) -> Picture | Fault:
         side = self._embed.size if self._embed else _DECODE_SIDE
-        seen = fault or images.decode(data, header, side, colour=self._embed is not None)
-        return Signed(sample, data, header, seen)
+        return images.decode(data, header, side, colour=self._embed is not None)
 
     def _sign(self, shard: str, batch: list[Signed]) -> pa.Table:
-        rows = _facts(shard, batch)
-        good = [i for i, signed in enumerate(batch) if isinstance(signed.seen, Picture)]
-        pictures = [batch[i].seen.pixels for i in good]  # type: ignore[union-attr]
-        views = np.array([regions(grey(p)) for p in pictures], np.uint8).reshape(-1, 2, 64, 64)
+        rows = {name: [signed.row[name] for signed in batch] for name in batch[0].row}
+        good = [i for i, signed in enumerate(batch) if signed.views is not None]
+        views = np.array([batch[i].views for i in good], np.uint8).reshape(-1, 2, 64, 64)
         found = _view_columns(views, self._settings.min_contrast)
-        found["embedding"] = list(self._embed(pictures)) if self._embed and pictures else [None] * len(good)
+        if self._embed and good:
+            found["embedding"] = self._embed([batch[i].prepared for i in good])
+            for i, vector in zip(good, found["embedding"], strict=True):
+                rows["message"][i] = None if vector is not None else "the model gave no finite embedding"
         for name, values in found.items():
-            column: list[Any] = [None] * len(batch)
+            rows[name] = [None] * len(batch)
             for i, value in zip(good, values, strict=True):
-                column[i] = value
-            rows[name] = column
-        return contract("signatures").table(rows)
+                rows[name][i] = value
+        return contract("signatures").table({"shard": [shard] * len(batch), **rows})
 
 
 def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -109,36 +115,32 @@ def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels  # type: ignore[return-value]
 
 
-def _facts(shard: str, batch: list[Signed]) -> dict[str, Any]:
-    """The columns that need no pixels."""
-    faults = [s.seen if isinstance(s.seen, Fault) else None for s in batch]
-    sizes = [
-        (s.seen.width, s.seen.height) if isinstance(s.seen, Picture) else s.header[1:] if s.header else (None, None)
-        for s in batch
-    ]
+def _facts(sample: Sample, header: Header | None, seen: Picture | Fault) -> dict[str, Any]:
+    """The columns that need no pixels, of one sample."""
+    data, fault = sample.image, seen if isinstance(seen, Fault) else None
+    width, height = (seen.width, seen.height) if isinstance(seen, Picture) else header[1:] if header else (None, None)
     return {
-        "shard": [shard] * len(batch),
-        "key": [s.sample.key for s in batch],
-        "url": [s.sample.url for s in batch],
-        "caption": [s.sample.caption for s in batch],
-        "label": [s.sample.label for s in batch],
-        "status": [f.status if f else "ok" for f in faults],
-        "message": [f.message or None if f else None for f in faults],
-        "bytes": [len(s.data) if s.data else None for s in batch],
-        "sha256": [hashlib.sha256(s.data).digest() if s.data else None for s in batch],
-        "format": [s.header.format if s.header else None for s in batch],
-        "width": [w for w, _ in sizes],
-        "height": [h for _, h in sizes],
+        "key": sample.key,
+        "url": sample.url,
+        "caption": sample.caption,
+        "label": sample.label,
+        "status": fault.status if fault else "ok",
+        "message": fault.message or None if fault else None,
+        "bytes": len(data) if data else None,
+        "sha256": hashlib.sha256(data).digest() if data else None,
+        "format": header.format if header else None,
+        "width": width,
+        "height": height,
     }
 
 
 def _view_columns(views: NDArray[np.uint8], min_contrast: float) -> dict[str, Iterable[Any]]:
-    """The columns that are made from the grey views, (N, 2, 64, 64) uint8: hashes (none of blank views), facts, thumbnail."""
+    """The columns made from the grey views, (N, 2, 64, 64) uint8: hashes (none of blank views), facts, thumbnail."""
     facts = quality(views[:, 0])
     columns: dict[str, Iterable[Any]] = {name: values.tolist() for name, values in facts._asdict().items()}
-    for number, region in enumerate(("whole", "square")):
+    for number, region in enumerate(REGIONS):
         seen = np.ascontiguousarray(views[:, number])
-        clear = views[:, number].std(axis=(1, 2)) >= min_contrast if number else facts.contrast >= min_contrast
+        clear = contrast(seen) >= min_contrast
         columns[f"phash_{region}"] = _where(clear, phash64(seen).tolist())
         columns[f"hash256_{region}"] = _where(clear, [h.tobytes() for h in phash256(seen)])
     columns["thumbnail"] = [thumbnail(v).tobytes() for v in views[:, 0]]

@@ -1,8 +1,7 @@
-"""Views of the benchmarks: their images signed by the corpus' own code, seen in every way that an edit may have left."""
+"""Views of the benchmarks: their images signed by the corpus' own code, seen in every way an edit may have left."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,16 +10,16 @@ import pyarrow as pa
 
 from curate.contracts import contract
 from curate.ops.hashing import phash256
-from curate.ops.images import Fault
+from curate.ops.quality import contrast
 from curate.ops.views import thumbnail, turned
 from curate.sources import Sample
-from curate.stages.signatures import SignaturesSettings, Signer, grey
+from curate.stages.signatures import SignaturesSettings, Signer
 
 VERSION = 1
 
 
 def make(settings: SignaturesSettings) -> Callable[[str, str, Iterable[Sample]], pa.Table]:
-    """Give `look(benchmark, shard, samples)` -> a table of contract `views`; an unreadable image has one row that says so."""
+    """Give `look(benchmark, shard, samples)` -> a table of contract `views`; an unreadable image has one row."""
     signer = Signer(settings)
 
     def look(benchmark: str, shard: str, samples: Iterable[Sample]) -> pa.Table:
@@ -37,16 +36,16 @@ def make(settings: SignaturesSettings) -> Callable[[str, str, Iterable[Sample]],
 
 def _rows(signer: Signer, sample: Sample, min_contrast: float) -> dict[str, list[Any]]:
     signed = signer.look(sample)
-    sha256 = hashlib.sha256(signed.data).digest() if signed.data else None
-    if isinstance(signed.seen, Fault):
-        return {"status": [signed.seen.status], "message": [signed.seen.message], "sha256": [sha256], "view": ["none"]}
-    names, views = zip(*turned(grey(signed.seen.pixels)), strict=True)
-    hashes = phash256(np.stack(views))
-    clear = [v.std() >= min_contrast for v in views]
+    row = signed.row
+    if signed.views is None:
+        return {**{name: [row[name]] for name in ("status", "message", "sha256")}, "view": ["none"]}
+    names, views = zip(*turned(signed.views, row["width"] == row["height"]), strict=True)
+    seen = np.stack(views)
+    clear = contrast(seen) >= min_contrast
     return {
         "status": ["ok"] * len(names),
-        "sha256": [sha256] * len(names),
+        "sha256": [row["sha256"]] * len(names),
         "view": list(names),
-        "hash256": [h.tobytes() if c else None for h, c in zip(hashes, clear, strict=True)],
+        "hash256": [h.tobytes() if c else None for h, c in zip(phash256(seen), clear.tolist(), strict=True)],
         "thumbnail": [thumbnail(v).tobytes() for v in views],
     }
