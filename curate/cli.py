@@ -43,11 +43,12 @@ def run(
 
 @app.command()
 def status(run: RunArgument) -> None:
-    """Show what is done of a run: parts, rows, statuses and content digest of each dataset."""
-    from curate.display import status_table
+    """Show what is done of a run: parts, rows and content digest of each dataset, and what became of the samples."""
+    from curate.display import status_tables
     from curate.runner import open_run
 
-    console.print(status_table(*open_run(run)))
+    for table in status_tables(*open_run(run)):
+        console.print(table)
 
 
 @app.command()

@@ -11,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from curate.contracts import statuses
 from curate.executors import executor
 from curate.progress import Progress, Watch
 from curate.report import write_report
 from curate.runfile import RunFile
 from curate.runner import run
-from curate.steps import STEPS
+from curate.steps import dataset_names
 from curate.store import Store
 
 _EVERY_S = 10.0
@@ -101,20 +102,34 @@ def _rate(at: Progress) -> float:
     return at.rows / at.seconds if at.seconds else 0.0
 
 
-def status_table(settings: RunFile, store: Store) -> Table:
-    """The state of every dataset of a run: parts, rows, what became of them, and the digest of its content."""
+def status_tables(settings: RunFile, store: Store) -> Iterator[Table]:
+    """The state of every dataset of a run, with the digest of its content; then what became of the samples."""
     table = Table(title=store.root, title_justify="left")
-    for column in ("dataset", "parts", "rows", "state", "statuses", "content"):
-        table.add_column(column, justify="right" if column in ("parts", "rows") else "left")
-    names = (["urls"] if settings.urls else []) + [step.name for step in STEPS if step.wanted(settings)]
-    for name in names:
-        manifest = store.read_json(name, "manifest.json")
+    for column in ("dataset", "parts", "rows", "state", "seconds", "content"):
+        table.add_column(column, justify="right" if column in ("parts", "rows", "seconds") else "left")
+    counts: dict[str, int] = {}
+    for name in dataset_names(settings):
         parts = len(store.dataset(name).parts())
+        manifest = store.read_json(name, "manifest.json")
         if manifest is None:
             table.add_row(name, str(parts), "", "begun" if parts else "not begun", "", "")
             continue
-        said = ", ".join(f"{status} {count:,}" for status, count in manifest["statuses"].items())
-        table.add_row(name, str(parts), f"{manifest['count']:,}", "done", said, manifest["content"][:12])
+        rows, seconds = f"{manifest['count']:,}", f"{manifest['seconds']:,.1f}"
+        table.add_row(name, str(parts), rows, "done", seconds, manifest["content"][:12])
+        counts = manifest["statuses"] if name in ("shards", "signatures", "decisions") else counts
+    yield table
+    if counts:
+        yield _yield_table(counts)
+
+
+def _yield_table(counts: dict[str, int]) -> Table:
+    """Why the yield is what it is: samples by status, the largest count first."""
+    table = Table(title="What became of the samples", title_justify="left")
+    for column in ("status", "samples", "share", "meaning"):
+        table.add_column(column, justify="right" if column in ("samples", "share") else "left")
+    total = sum(counts.values())
+    for status, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(status, f"{count:,}", f"{count / total:.2%}", statuses()[status].meaning)
     return table
 
 

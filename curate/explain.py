@@ -77,5 +77,6 @@ def _table(title: str, row: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False)
     for name, value in row.items():
         if value is not None:
-            table.add_row(name, Text(printable(str(value))))  # Text: a caption must not be read as markup
+            said = f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+            table.add_row(name, Text(said))  # Text: a caption must not be read as markup
     return table

@@ -21,7 +21,7 @@ from curate.lists import cut_urls
 from curate.manifest import sign
 from curate.progress import Progress, Watch
 from curate.runfile import RunFile
-from curate.steps import STEPS, Opened, Step, Task
+from curate.steps import STEPS, Opened, Step, Task, dataset_names
 from curate.store import Dataset, Footer, MadeFrom, Store
 
 
@@ -137,7 +137,7 @@ def _run_step(step: Step, settings: RunFile, store: Store, executor: Executor, o
 
 def _require_inputs(step: Step, settings: RunFile, store: Store) -> None:
     """A stage alone works on what is there; it must be whole."""
-    wanted = {s.name for s in STEPS if s.wanted(settings)} | ({"urls"} if settings.urls else set())
+    wanted = dataset_names(settings)
     for name in step.needs:
         if name in wanted and store.read_json(name, "manifest.json") is None:
             raise CurateError(f"`{step.name}` needs `{name}`, which is not finished; run without --stage first")

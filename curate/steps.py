@@ -333,3 +333,8 @@ STEPS = (
         "images", clean.VERSION, ("clean",), lambda r: {}, _images_tasks, _images_open, wanted=lambda r: r.clean.parquet
     ),
 )
+
+
+def dataset_names(run: RunFile) -> list[str]:
+    """The datasets of this run, in the order in which they are made."""
+    return (["urls"] if run.urls else []) + [step.name for step in STEPS if step.wanted(run)]

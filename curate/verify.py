@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.runfile import RunFile
-from curate.steps import STEPS
+from curate.steps import dataset_names
 from curate.store import Store
 
 _KEY = ["shard", "key"]
@@ -17,8 +17,7 @@ _KEY = ["shard", "key"]
 def verify_run(settings: RunFile, store: Store, say: Callable[[str], None]) -> list[str]:
     """Every fault found, each with its place; none when the run is what it says it is."""
     faults: list[str] = []
-    names = (["urls"] if settings.urls else []) + [step.name for step in STEPS if step.wanted(settings)]
-    for name in names:
+    for name in dataset_names(settings):
         found = list(_dataset_faults(store, name))
         say(f"{'✗' if found else '✓'} {name}: {len(store.dataset(name).parts())} part(s) digested")
         faults += found

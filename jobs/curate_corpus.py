@@ -1,4 +1,4 @@
-"""A whole run as a Ray job: `ray job submit --working-dir . -- python jobs/curate_corpus.py RUN.toml [--stage NAME]`."""
+"""A whole run as a Ray job: `ray job submit --working-dir . -- python jobs/curate_corpus.py RUN.toml`."""
 
 import sys
 

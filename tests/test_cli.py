@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def curate(*words: str) -> tuple[int, str]:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = corpus(tmp_path_factory.mktemp("cli"))
     (folder / "run.toml").write_text(
-        f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n[benchmarks.drawn]\npath = "{folder}/benchmark"\n'
+        f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
+        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n'
     )
     code, said = curate("run", str(folder / "run.toml"))
     assert code == 0, said
@@ -47,8 +49,10 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_running_without_a_gpu_stack_needs_no_torch() -> None:
-    """Importing every stage and the runner loads neither torch nor ray nor faiss: they come with the work that needs them."""
-    check = "import sys, curate.runner, curate.display; print([m for m in ('torch', 'faiss', 'ray') if m in sys.modules])"
+    """Importing every stage and the runner loads neither torch nor ray nor faiss: they come with their work."""
+    check = (
+        "import sys, curate.runner, curate.display; print([m for m in ('torch', 'faiss', 'ray') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
@@ -58,7 +62,8 @@ def test_status_verify_explain(ran: Path) -> None:
     code, said = curate("status", run)
     assert code == 0
     assert "decisions" in said
-    assert "ok 13, truncated 1" in said
+    assert re.search(r"ok +│ +13 │ +92.86% │", said)
+    assert re.search(r"truncated +│ +1 │ +7.14% │ the image data ends early", said)
     code, said = curate("verify", run)
     assert (code, "the promises hold" in said) == (0, True)
     code, said = curate("explain", run, "a6")
@@ -90,7 +95,9 @@ def test_verify_finds_a_flipped_byte_and_a_lost_tar(ran: Path, tmp_path: Path) -
 
 def test_errors_are_one_message_without_a_traceback(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
-    bad.write_text('out = "x"\n[corpus]\npath = "nowhere/*.tar"\n[signatures]\nembeding = "none"\nmax_pixels = "many"\n')
+    bad.write_text(
+        'out = "x"\n[corpus]\npath = "nowhere/*.tar"\n[signatures]\nembeding = "none"\nmax_pixels = "many"\n'
+    )
     code, said = curate("run", str(bad))
     assert code == 1
     assert "2 faults" in said

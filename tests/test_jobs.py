@@ -38,7 +38,12 @@ def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     environment.pop("RAY_ADDRESS", None)
-    where = [f"--port={port}", "--node-ip-address=127.0.0.2", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+    where = [
+        f"--port={port}",
+        "--node-ip-address=127.0.0.2",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={dashboard}",
+    ]
     size = ["--num-cpus=2", f"--object-store-memory={300 * 2**20}", f"--temp-dir={_short(tmp_path)}", "--block"]
     process = subprocess.Popen([str(RAY), "start", "--head", *where, *size], env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -56,7 +61,9 @@ def _short(tmp_path: Path) -> str:
 
 
 @pytest.mark.timeout(180)
-def test_a_run_submitted_as_a_job_gives_what_a_local_run_gives(tmp_path: Path, head: tuple[str, dict[str, str]]) -> None:
+def test_a_run_submitted_as_a_job_gives_what_a_local_run_gives(
+    tmp_path: Path, head: tuple[str, dict[str, str]]
+) -> None:
     address, environment = head
     folder = corpus(tmp_path / "data")
     run_file = tmp_path / "run.toml"
@@ -79,6 +86,6 @@ def _submit(command: list[str], environment: dict[str, str]) -> subprocess.Compl
     deadline = time.monotonic() + 90
     while True:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        if done.returncode == 0 or time.monotonic() > deadline or "job" in done.stdout.lower():
+        if done.returncode == 0 or time.monotonic() > deadline or "submitted successfully" in done.stdout:
             return done
         time.sleep(1)

@@ -92,7 +92,9 @@ def test_a_foreign_part_is_refused_by_name(folder: Path) -> None:
 def test_one_broken_part_stops_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(folder, folder / "whole")
     monkeypatch.setattr("curate.stages.signatures.regions", _fails_once(3))
-    with pytest.raises(PartsFailedError, match=r"1 of 2 part\(s\) of `signatures` failed(.|\n)*00000: RuntimeError: boom"):
+    with pytest.raises(
+        PartsFailedError, match=r"1 of 2 part\(s\) of `signatures` failed(.|\n)*00000: RuntimeError: boom"
+    ):
         made(folder, folder / "run")
     monkeypatch.undo()
     assert Store(str(folder / "run")).dataset("signatures").parts() == ["00001"]

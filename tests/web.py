@@ -45,11 +45,13 @@ def site(folder: Path, pictures: int) -> Path:
 
 
 def url_lists(folder: Path, base: str, pictures: int, lists: int) -> str:
-    """Write Parquet URL lists of the site's pictures and of one that is not there in each list; the glob that finds them."""
+    """Write Parquet lists of the site's pictures, and in each one that is not there; the glob that finds them."""
     folder.mkdir(parents=True)
     for n in range(lists):
         names = [f"{i}.jpg" for i in range(n, pictures, lists)] + [f"missing-{n}.jpg"]
-        table = pa.table({"url": [f"{base}/{name}" for name in names], "caption": [f"picture {name}" for name in names]})
+        table = pa.table(
+            {"url": [f"{base}/{name}" for name in names], "caption": [f"picture {name}" for name in names]}
+        )
         pq.write_table(table, folder / f"list-{n}.parquet")
     return f"{folder}/*.parquet"
 
