@@ -43,9 +43,10 @@ def work(run: RunFile, store: Store, watch: Watch) -> PretrainResult:
     device = _device(settings)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        model = TwoTowers(settings, SimpleTokenizer().vocab_size).to(device)
+        tokenizer = SimpleTokenizer()
+        model = TwoTowers(settings, tokenizer.vocab_size).to(device)
         before = copy.deepcopy(model.vit)
-        curve = train(model, data.batches(min(settings.batch, captioned)), settings, device, watch)
+        curve = train(model, tokenizer, data.batches(min(settings.batch, captioned)), settings, watch)
     probes, not_probed = _probes(run, _frozen(before, device), _frozen(model.vit, device))
     result = PretrainResult(
         folder=store.path("pretrain"),

@@ -51,9 +51,17 @@ def probe(
     keep = [row for row, label in enumerate(labels) if counts[label] > shots]
     y = np.array([classes.index(labels[row]) for row in keep])
     scores = [[few_shot(x[keep], y, shots, seed) for seed in _SEEDS] for x in (first, second)]
-    tested = len(keep) - shots * len(classes)
-    untrained, trained = map(estimate, scores)
-    return Probe(name, len(classes), tested, shots, len(_SEEDS), 1 / len(classes), untrained, trained)
+    return Probe(
+        benchmark=name,
+        classes=len(classes),
+        tested=len(keep) - shots * len(classes),
+        shots=shots,
+        seeds=len(_SEEDS),
+        chance=1 / len(classes),
+        untrained=estimate(scores[0]),
+        trained=estimate(scores[1]),
+        gain=estimate([b - a for a, b in zip(*scores, strict=True)], least=-1),
+    )
 
 
 def few_shot(x: NDArray[np.float64], y: NDArray[np.int64], shots: int, seed: int) -> float:
@@ -78,11 +86,11 @@ def ridge(x: NDArray[np.float64], y: NDArray[np.float64], l2: float) -> NDArray[
     return np.asarray(np.linalg.solve(x.T @ x + l2 * np.eye(columns), x.T @ y))
 
 
-def estimate(scores: list[float]) -> Estimate:
-    """Mean of the draws' accuracies and its 95 % interval."""
+def estimate(scores: list[float], least: float = 0) -> Estimate:
+    """Mean of the draws and its 95 % interval, held within `least` and 1."""
     mean = float(np.mean(scores))
     half = _T * float(np.std(scores, ddof=1)) / len(scores) ** 0.5
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Estimate(mean, max(least, mean - half), min(1.0, mean + half))
 
 
 def _features(

@@ -10,7 +10,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean accuracy over the probe's draws, and its 95 % interval (Student's t)."""
+    """A mean over the probe's draws, and its 95 % interval (Student's t)."""
 
     mean: float
     low: float
@@ -19,7 +19,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Probe:
-    """Few-shot accuracy on one benchmark, `tested` images of `classes` classes, before and after training."""
+    """Few-shot accuracy on one benchmark, `tested` images of `classes` classes, before and after training.
+
+    `gain` is trained less untrained, draw by draw.
+    """
 
     benchmark: str
     classes: int
@@ -29,6 +32,7 @@ class Probe:
     chance: float
     untrained: Estimate
     trained: Estimate
+    gain: Estimate
 
 
 @dataclass(frozen=True)

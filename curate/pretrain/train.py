@@ -18,9 +18,9 @@ from curate.pretrain.model import TwoTowers
 from curate.pretrain.settings import PretrainSettings
 from curate.progress import Progress, Watch
 
-TOKENS = 32
+_TOKENS = 32
 _LETTERS = 300
-"""Letters of a caption that are read: more than fill `TOKENS`, and a word of a million letters costs no more."""
+"""Letters of a caption that are read: more than fill `_TOKENS`, and a word of a million letters costs no more."""
 _WARM_UP = 0.1
 _WEIGHT_DECAY = 0.05
 _LARGEST_GRADIENT = 1.0
@@ -35,9 +35,11 @@ class Curve:
     seconds: float
 
 
-def train(model: TwoTowers, batches: Iterator[Batch], settings: PretrainSettings, device: str, watch: Watch) -> Curve:
+def train(
+    model: TwoTowers, tokenizer: SimpleTokenizer, batches: Iterator[Batch], settings: PretrainSettings, watch: Watch
+) -> Curve:
     """Train for `steps` or `seconds`, whichever ends first; CurateError when the loss is not finite."""
-    tokenizer = SimpleTokenizer(context_length=TOKENS)
+    device = model.scale.device
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY, betas=(0.9, 0.98), fused=True)
     began, losses, images = time.monotonic(), list[float](), 0
     model.train()
@@ -45,7 +47,7 @@ def train(model: TwoTowers, batches: Iterator[Batch], settings: PretrainSettings
         batch = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings.steps, settings.learning_rate)
-        tokens = tokenizer([caption[:_LETTERS] for caption in batch.captions])
+        tokens = tokenizer([caption[:_LETTERS] for caption in batch.captions], _TOKENS)
         losses.append(_step(model, optimizer, torch.from_numpy(batch.pixels).to(device), tokens.to(device)))
         images += len(batch.keys)
         seconds = time.monotonic() - began

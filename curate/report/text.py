@@ -26,7 +26,7 @@ def shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def shortened(text: str, most: int = 280) -> str:
+def shortened(text: str, most: int = 160) -> str:
     """The first `most` characters, and how many more there are."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} more characters)"
 

@@ -1,0 +1,141 @@
+"""The report of a real small run: its numbers, its pictures, and what it does when shards are gone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from curate.errors import CurateError
+from curate.report import write_report
+from curate.store import Store
+from tests.runs import corpus, encoded, made, picture, settings, tar
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return corpus(tmp_path)
+
+
+def page_of(folder: Path, out: str | Path, **tables: object) -> str:
+    """Run, report, and the page as text."""
+    store = made(folder, out, **tables)
+    path = write_report(settings(folder, out, **tables), store)
+    return bytes(store.fs.cat_file(path)).decode()
+
+
+def pictures_in(page: str) -> list[Image.Image]:
+    found = re.findall(r'src="data:image/jpeg;base64,([A-Za-z0-9+/=]+)"', page)
+    return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
+
+
+def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
+    page_of(folder, folder / "run")
+    said = json.loads((folder / "run" / "report" / "summary.json").read_text())
+    assert [(step["name"], step["count"], step["taken"]) for step in said["funnel"]] == [
+        ("input", 14, 0),
+        ("fetched", 14, 0),
+        ("readable", 13, 1),
+        ("of quality", 13, 0),
+        ("not contaminated", 11, 2),
+        ("not duplicate", 9, 2),
+        ("kept", 9, 0),
+    ]
+    assert said["funnel"][-1]["share"] == 9 / 14
+    assert [(y["status"], y["count"]) for y in said["statuses"]] == [("ok", 13), ("truncated", 1)]
+    audit = said["benchmarks"][0]
+    assert (round(audit.pop("low"), 4), round(audit.pop("high"), 4)) == (0.2077, 0.9385)
+    assert audit == {
+        "name": "drawn",
+        "images": 3,
+        "unreadable": 0,
+        "found": 2,
+        "share": 2 / 3,
+        "samples": 2,
+        "byte_equal": 0,
+        "near": 2,
+    }
+    assert said["duplicates"] == {"samples": 2, "byte_equal": 1, "near": 1, "groups": 2}
+    assert said["emitted"] == 9
+    assert {stage["name"]: stage["rows"] for stage in said["stages"]}["decisions"] == 14
+    assert said["versions"]["pillow"]
+    assert said["version"] == 1
+
+
+def test_a_benchmark_counts_an_image_once_however_many_samples_show_it(folder: Path) -> None:
+    shutil.copy(folder / "benchmark" / "class0" / "0.png", folder / "benchmark" / "class0" / "same.png")
+    (folder / "benchmark" / "class1" / "broken.png").write_bytes(b"<html>")
+    image = (folder / "benchmark" / "class2" / "2.png").read_bytes()
+    tar(folder / "corpus" / "00002.tar", {"c0": image, "c1": encoded(picture(102)), "c2": image})
+    page_of(folder, folder / "run")
+    audit = json.loads((folder / "run" / "report" / "summary.json").read_text())["benchmarks"][0]
+    # found: the mirrored 0 and its twin by a6, 1 by b3, 2 by c0, c1 and c2
+    assert (audit["images"], audit["unreadable"], audit["found"]) == (5, 1, 4)
+    assert (audit["samples"], audit["byte_equal"], audit["near"]) == (5, 2, 3)
+
+
+def test_pairs_stand_side_by_side_in_colour(folder: Path) -> None:
+    page = page_of(folder, folder / "run")
+    shown = pictures_in(page)
+    assert len(shown) == 8  # 2 matches and 2 duplicates
+    assert {image.mode for image in shown} == {"RGB"}
+    assert max(max(image.size) for image in shown) <= 160
+    for text in ("00000:a6", "00000:class0/0", "square~", "picture a7", "byte-equal"):
+        assert text.replace("square~", "mirror") in page
+    original = encoded(picture(0), quality=40)
+    assert base64.b64encode(original).decode()[:200] not in page
+
+
+def test_the_cap_on_pairs_is_said(folder: Path) -> None:
+    page = page_of(folder, folder / "run", report={"pairs": 1})
+    assert len(pictures_in(page)) == 4
+    assert page.count("1 of 2 pairs are shown") == 2
+    page = page_of(folder, folder / "run", report={"pairs": 0})
+    assert not pictures_in(page)
+    assert page.count("0 of 2 pairs are shown") == 2
+
+
+def test_without_the_shards_the_stored_thumbnails_are_shown(folder: Path) -> None:
+    store = made(folder, folder / "run")
+    shutil.rmtree(folder / "corpus")
+    page = Path(write_report(settings(folder, folder / "run"), store)).read_text()
+    modes = [image.mode for image in pictures_in(page)]
+    assert (modes.count("L"), modes.count("RGB")) == (6, 2)  # the benchmark's folder is still there
+    assert page.count("stored 32 px view") == 6
+
+
+def test_bytes_that_changed_since_are_not_shown(folder: Path) -> None:
+    store = made(folder, folder / "run")
+    tar(folder / "corpus" / "00000.tar", {f"a{i}": encoded(picture(900 + i)) for i in range(8)})
+    page = Path(write_report(settings(folder, folder / "run"), store)).read_text()
+    assert [image.mode for image in pictures_in(page)].count("L") == 4  # a6; a7 and its keeper a0; a3, keeper of b4
+
+
+def test_only_so_many_shards_are_read_again(folder: Path) -> None:
+    page = page_of(folder, folder / "run", report={"shards_read": 0})
+    assert {image.mode for image in pictures_in(page)} == {"L"}
+
+
+def test_no_benchmark_is_said_plainly(folder: Path) -> None:
+    page = page_of(folder, folder / "run", benchmarks={})
+    assert "was given no benchmark" in page
+    assert "Matches with" not in page
+
+
+def test_a_run_on_an_object_store_has_its_report_there(folder: Path) -> None:
+    page = page_of(folder, f"memory://{folder.name}")
+    assert "not contaminated" in page
+    assert Store(f"memory://{folder.name}").read_json("report", "summary.json")
+
+
+def test_an_unfinished_run_is_refused_by_name(folder: Path) -> None:
+    store = made(folder, folder / "run")
+    store.delete("decisions", "manifest.json")
+    with pytest.raises(CurateError, match=r"decisions: not finished"):
+        write_report(settings(folder, folder / "run"), store)
