@@ -43,7 +43,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrain")
     names = list(COLOURS)
     captions = {i: f"something {names[i % 4]}" for i in range(48)} | {0: "", 1: " \n"}
-    samples = {f"s{i:02d}": (encoded(coloured(names[i % 4], i), "PNG"), captions[i]) for i in range(48)}
+    samples: dict[str, bytes | tuple[bytes, str]] = {
+        f"s{i:02d}": (encoded(coloured(names[i % 4], i), "PNG"), captions[i]) for i in range(48)
+    }
     tar(folder / "corpus" / "00000.tar", samples)
     for number, name in enumerate(names * 8):
         path = folder / "benchmark" / name / f"{number}.png"
