@@ -22,8 +22,10 @@ _SCALE = 4096
 def view(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
     """Squeeze a grey picture to a square: (H, W) uint8 -> (side, side) uint8; area mean going down, linear going up."""
     height, width = pixels.shape
-    down = cv2.resize(pixels, (min(width, side), min(height, side)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(down, (side, side), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    small = cv2.resize(pixels, (min(width, side), min(height, side)), interpolation=cv2.INTER_AREA)
+    if min(width, height) < side:
+        small = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
+    return small  # type: ignore[return-value]
 
 
 def centre_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

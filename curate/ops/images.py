@@ -22,10 +22,11 @@ MAX_PIXELS = 178_956_970
 """Pillow's own limit against decompression bombs, the most that any setting may allow."""
 
 _ORIENTATION = 0x0112
+_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
 """Scans that a progressive JPEG may have (encoders make about ten): each costs a pass over all its pixels."""
-_EXIF_WITHIN = 1 << 16
-"""Bytes from the start of a JPEG in which an EXIF block is looked for."""
+_COSTLY = 10**10
+"""Pixels times bytes from which on a JPEG's scans are counted: below, even the worst decodes in about a second."""
 
 
 class Fault(NamedTuple):
@@ -82,9 +83,8 @@ def decode(data: bytes, header: Header, min_side: int, colour: bool) -> Picture 
     Gives grey (H, W) uint8 by ITU-R 601, or (H, W, 3) uint8 RGB when `colour`. The caller has checked `limits`.
     """
     if header.format == "JPEG":
-        scans = data.count(b"\xff\xda")
-        if scans > _MAX_SCANS:
-            return Fault("unreadable", f"JPEG of {scans} scans")
+        if _is_scan_bomb(data, header):
+            return Fault("unreadable", f"JPEG of more than {_MAX_SCANS} scans")
         pixels = _decode_jpeg(data, min_side, colour)
         if pixels is not None:
             return _shown(pixels, header.width, header.height, _jpeg_orientation(data))
@@ -124,8 +124,13 @@ def _decode_jpeg(data: bytes, min_side: int, colour: bool) -> NDArray[np.uint8] 
     return pixels if colour else pixels[:, :, 0]
 
 
+def _is_scan_bomb(data: bytes, header: Header) -> bool:
+    costly = header.width * header.height * len(data) > _COSTLY  # to count costs 1/20 of a decode: not for small ones
+    return costly and data.count(_SCAN) > _MAX_SCANS
+
+
 def _jpeg_orientation(data: bytes) -> int:
-    if data.find(b"Exif\0\0", 0, _EXIF_WITHIN) < 0:  # most web images: skip the parse
+    if data.find(b"Exif\0\0", 0, data.find(_SCAN)) < 0:  # most web images: skip the parse
         return 1
     try:
         with _open(data) as image:

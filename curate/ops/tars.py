@@ -159,20 +159,20 @@ class _Reader:
         if kind not in _NO_BODY:
             data = self._body(head, max_bytes)
         if kind not in _REGULAR:
-            return Odd(name, _KINDS.get(kind, f"member of type {kind!r}"))
+            return Odd(name.rstrip("/"), _KINDS.get(kind, f"member of type {kind!r}"))
         return Member(name, size, data)
 
     def _body(self, head: _Head, max_bytes: int) -> bytes | None:
         """The member's bytes, None when larger than the cap."""
         padded = -(-head.size // BLOCK) * BLOCK
-        start, self._offset = self._offset, self._offset + padded
         if head.size <= max_bytes:
             data = self._file.read(padded)
             there = len(data)
         else:
             there, data = self._pass_over(padded), None
+        self._offset += there
         if there < head.size:
-            raise _BrokenError(start + there, f"`{head.name[:200]}` ends after {there} of {head.size} bytes")
+            raise _BrokenError(self._offset, f"`{head.name[:200]}` ends after {there} of {head.size} bytes")
         return None if data is None else data[: head.size]
 
     def _pass_over(self, count: int) -> int:

@@ -88,7 +88,7 @@ class Signer:
         if isinstance(seen, Fault):
             return Signed(_facts(sample, found, seen))
         prepared = self._embed.prepare(seen.pixels) if self._embed else None
-        return Signed(_facts(sample, found, seen), np.stack(regions(grey(seen.pixels))), prepared)
+        return Signed(_facts(sample, found, seen), np.array(regions(grey(seen.pixels))), prepared)
 
     def _decode(self, data: bytes, header: Header) -> Picture | Fault:
         side = self._embed.size if self._embed else _DECODE_SIDE
