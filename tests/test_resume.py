@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,23 +60,33 @@ def test_the_uninterrupted_run_is_right(web: Path, whole: dict[str, str]) -> Non
 
 
 def test_killed_five_times_and_resumed(web: Path, whole: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "curate", "run", str(_file(web, "killed"))]
+    """Each kill comes a random moment after the run has written a random number of its files."""
     chance = random.Random(5)
-    killed = 0
-    for _ in range(5):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            _, stderr = process.communicate(timeout=chance.uniform(0.8, 3.5))
-            assert process.returncode == 0, stderr.decode()
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            killed += 1
-    assert killed >= 3, "the machine is too quick for this test: shorten the delays"
-    last = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert last.returncode == 0, last.stdout + last.stderr
+    files = len(_files(web / "whole"))
+    for moment in sorted(chance.sample(range(1, files - 2), 5)):
+        assert not _curate_run(web, "killed", kill_at=moment, then=chance.uniform(0, 0.05))
+    assert _curate_run(web, "killed")
     assert contents(Store(str(web / "killed"))) == whole
-    assert not list((web / "killed").rglob("*.draft"))
+    assert _files(web / "killed") == _files(web / "whole"), "drafts were left, or files are missing"
+
+
+def _files(run: Path) -> set[str]:
+    return {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file() and "report" not in path.parts}
+
+
+def _curate_run(web: Path, name: str, kill_at: int = 10**9, then: float = 0) -> bool:
+    """Run it in a process of its own, killed `then` s after it has `kill_at` files; True when it ended by itself."""
+    command = [sys.executable, "-m", "curate", "run", str(_file(web, name))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        while process.poll() is None:
+            if len(_files(web / name)) >= kill_at:
+                time.sleep(then)
+                process.kill()
+                return process.wait() == 0
+            time.sleep(0.001)
+        assert process.stdout
+        assert process.returncode == 0, process.stdout.read()
+    return True
 
 
 def test_serial_and_ray_agree(web: Path, whole: dict[str, str], ray_session: None) -> None:
