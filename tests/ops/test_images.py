@@ -145,10 +145,6 @@ def test_truncated_at_many_places(form: str) -> None:
         assert fault(data[: len(data) * 3 // 4]) == "truncated"
 
 
-def test_a_jpeg_cut_behind_its_last_row_is_whole() -> None:
-    assert shown(encode(image(1), "JPEG")[:-2]).width == 128
-
-
 def test_limits() -> None:
     header = Header("PNG", 300, 100)
     assert images.limits(header, 30_000) is None
@@ -178,7 +174,8 @@ HUGE = {
     "zTXt": png_with(chunk(b"zTXt", b"k\0\0" + BOMB)),
     "iTXt": png_with(chunk(b"iTXt", b"k\0\1\0\0\0" + BOMB)),
     "iCCP": png_with(chunk(b"iCCP", b"k\0\0" + BOMB)),
-    "gif canvas": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0x80, 0, 0) + bytes(6) + b";",
+    "gif canvas": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0x80, 0, 0) + bytes(6) + b","
+    + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x4c\1\0;",
     "gif frame": b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6) + b","
     + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\2\2\x4c\1\0;",
     "bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
@@ -211,8 +208,9 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
     data = encode(image(1, 640, 480), "JPEG", progressive=True)
     first = data.index(b"\xff\xda")
     assert shown(data).width == 640
-    scan = data[first : data.index(b"\xff", first + 2)]
-    bomb = data[:first] + scan * (4 * 10**10 // 640 // 480 // len(scan)) + data[first:]
+    scan = data[first : first + 2 + int.from_bytes(data[first + 2 : first + 4])] + b"\0"
+    bomb = data[:first] + scan * 5000 + data[first:]
+    assert len(bomb) < 100_000
     assert seen(bomb) == Fault("unreadable", "JPEG of more than 100 scans")
 
 
@@ -245,7 +243,7 @@ def test_flipped_bytes_never_raise(form: str) -> None:
 def test_reduced_and_full_decode_agree() -> None:
     """Between a reduced decode by turbojpeg and Pillow's full decode the 256-bit hashes differ by a few bits."""
     apart = []
-    for seed in range(20):
+    for seed in range(8):
         data = encode(image(seed, 640, 480), "JPEG", quality=88)
         reduced = shown(data, colour=False, min_side=128).pixels
         assert reduced.shape == (180, 240)

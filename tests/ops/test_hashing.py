@@ -1,0 +1,95 @@
+"""Hashes: exchangeable with imagehash, exact whatever the batch; facts worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import imagehash
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from curate.ops.hashing import centre_square, hamming, phash64, phash256, view
+from curate.ops.quality import contrast, quality
+from tests.pictures import Pixels, draw
+
+VIEWS = np.stack([draw(seed, 64, 64)[..., 0] for seed in range(12)])
+
+
+def bits_of(hashed: imagehash.ImageHash) -> Pixels:
+    return np.packbits(np.asarray(hashed.hash).reshape(1, -1), axis=1)
+
+
+def test_phash256_is_imagehash_on_the_same_pixels() -> None:
+    theirs = np.concatenate([bits_of(imagehash.phash(Image.fromarray(v), hash_size=16)) for v in VIEWS])
+    apart = hamming(phash256(VIEWS), theirs)
+    assert apart.max() <= 2
+    assert apart.mean() <= 0.5
+
+
+def test_phash64_is_imagehash_but_for_its_resize() -> None:
+    theirs = [int(str(imagehash.phash(Image.fromarray(v))), 16) for v in VIEWS]
+    apart = [int(a ^ b).bit_count() for a, b in zip(phash64(VIEWS).tolist(), theirs, strict=True)]
+    assert max(apart) <= 6
+    assert np.mean(apart) <= 3
+
+
+def test_golden_bits() -> None:
+    assert f"{int(phash64(VIEWS[:1])[0]):016x}" == "9330a50927edbcab"
+    assert phash256(VIEWS[:1]).tobytes().hex() == "93ed308ea55309892156ed51bc3c29caeb69299adc3d65532347498be43758bf"
+
+
+@given(st.permutations(range(12)), st.integers(1, 12))
+def test_neither_batch_nor_order_matters(order: list[int], size: int) -> None:
+    pieces = [VIEWS[order[i : i + size]] for i in range(0, 12, size)]
+    assert np.array_equal(np.concatenate([phash256(p) for p in pieces]), phash256(VIEWS)[order])
+    assert np.array_equal(np.concatenate([phash64(p) for p in pieces]), phash64(VIEWS)[order])
+    for name, whole in quality(VIEWS)._asdict().items():
+        assert np.array_equal(np.concatenate([getattr(quality(p), name) for p in pieces]), whole[order])
+
+
+def test_empty_batches() -> None:
+    none = np.empty((0, 64, 64), np.uint8)
+    assert phash64(none).shape == contrast(none).shape == (0,)
+    assert phash256(none).shape == (0, 32)
+    assert all(fact.shape == (0,) for fact in quality(none))
+
+
+def test_hamming_counts_bits() -> None:
+    a = np.array([[0, 0], [255, 1], [0b1010, 0]], np.uint8)
+    b = np.array([[0, 0], [0, 0], [0b0110, 128]], np.uint8)
+    assert hamming(a, b).tolist() == [0, 9, 3]
+
+
+def test_view_squeezes_by_area_down_and_linearly_up() -> None:
+    checks = np.kron(np.array([[0, 100], [200, 40]], np.uint8), np.ones((64, 64), np.uint8))
+    assert np.array_equal(view(checks), checks[::2, ::2])
+    wide = np.repeat(np.arange(64, dtype=np.uint8)[None], 2, axis=0).repeat(100, axis=1)  # 2 x 6400
+    assert np.array_equal(view(wide), np.repeat(np.arange(64, dtype=np.uint8)[None], 64, axis=0))
+    assert view(np.full((1, 1), 7, np.uint8)).tolist() == [[7] * 64] * 64
+
+
+@pytest.mark.parametrize(("shape", "want"), [((2, 5), (2, 2)), ((5, 2), (2, 2)), ((3, 3), (3, 3)), ((1, 9), (1, 1))])
+def test_centre_square(shape: tuple[int, int], want: tuple[int, int]) -> None:
+    assert centre_square(np.zeros(shape, np.uint8)).shape == want
+    assert centre_square(np.arange(5, dtype=np.uint8)[None]).tolist() == [[2]]
+
+
+def test_quality_worked_out_by_hand() -> None:
+    blank = np.full((64, 64), 77, np.uint8)
+    halves = np.zeros((64, 64), np.uint8)
+    halves[:, 32:] = 200
+    levels = np.repeat(np.arange(0, 256, 4, dtype=np.uint8)[:, None], 64, axis=1)
+    facts = quality(np.stack([blank, halves, levels]))
+    assert facts.contrast.tolist() == pytest.approx([0, 100, 4 * math.sqrt((64**2 - 1) / 12)], rel=1e-6)
+    assert facts.entropy.tolist() == [0, 1, 6]
+    assert facts.one_colour.tolist() == [1, 0.5, 1 / 16]
+    # Laplacian: +200 and -200 in the two columns at the edge; with the border mirrored, +8 and -8 in the end rows
+    assert facts.sharpness.tolist() == pytest.approx([0, 200**2 * 2 / 64, 8**2 * 2 / 64], rel=1e-6)
+
+
+def test_a_blank_view_has_no_contrast() -> None:
+    assert contrast(np.full((1, 64, 64), 255, np.uint8)).tolist() == [0]
+    assert contrast(VIEWS).tolist() == pytest.approx(VIEWS.std(axis=(1, 2)).tolist(), rel=1e-6)
