@@ -6,6 +6,7 @@ import copy
 import io
 import json
 from dataclasses import asdict
+from importlib import metadata
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from curate.progress import Watch
 from curate.runfile import RunFile
 from curate.store import Store
 
+_LIBRARIES = ("torch", "timm", "open_clip_torch")
 _FEWEST = 32
 """With fewer captions a falling loss says nothing about the shards."""
 
@@ -52,6 +54,7 @@ def work(run: RunFile, store: Store, watch: Watch) -> PretrainResult:
         folder=store.path("pretrain"),
         clean=clean["content"],
         settings=settings.model_dump(mode="json"),
+        versions={name: metadata.version(name) for name in _LIBRARIES},
         device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         parameters=sum(p.numel() for p in model.vit.parameters()),
         steps=len(curve.losses),

@@ -53,6 +53,7 @@ class PretrainResult:
     folder: str
     clean: str
     settings: dict[str, Any]
+    versions: dict[str, str]
     device: str
     parameters: int
     steps: int

@@ -125,6 +125,13 @@ def test_the_report_shows_it_and_says_when_it_is_stale(folder: Path) -> None:
     assert "pretrain again" in page
 
 
+def test_a_run_on_an_object_store_is_trained_on_there(folder: Path) -> None:
+    out, tables = f"memory://{folder.name}", loose(steps=2)
+    store = made(folder, out, **tables)
+    assert pretrain(settings(folder, out, **tables), store, quiet).steps == 2
+    assert store.read_json("pretrain", "summary.json")
+
+
 def test_time_can_end_it(folder: Path) -> None:
     seen: list[Progress] = []
     run = settings(folder, folder / "run", **loose(seconds=1e-6))
