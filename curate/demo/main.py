@@ -38,7 +38,7 @@ path = "{out}/web/benchmark"
 [pretrain]
 {pretrain}
 """
-_PRETRAIN = "seconds = 40"
+_PRETRAIN = "steps = 120\nseconds = 60                          # on a busy machine, fewer steps"
 
 
 def demo(console: Console, out: Path, on: str) -> None:

@@ -1,0 +1,85 @@
+"""The README's commands do what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from curate import runfile
+from curate.config import parse
+from tests.runs import corpus
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(start: str) -> list[list[str]]:
+    """The words of every command in the shell blocks that begins so."""
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith(start)]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def curate(words: list[str], cwd: Path) -> str:
+    """Run a `curate` command of the README; all it printed."""
+    wide = {**os.environ, "COLUMNS": "200"}
+    command = [sys.executable, "-m", "curate", *words[1:]]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, env=wide)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.timeout(400)
+def test_make_demo_and_what_comes_after_it(tmp_path: Path) -> None:
+    dry = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (recipe,) = (line for line in dry.splitlines() if "curate demo" in line)
+    said = curate(shlex.split(recipe), tmp_path)
+    assert "not as expected" not in said
+    assert "wrongly dropped: none" in said
+    missed = set(re.findall(r"^│ (.+?) +│ +\d+ │ +\d+ │ \d+ missed", said, re.MULTILINE))
+    assert missed <= {"crop to 80 % of area"}, missed
+    after = [words for words in commands(".venv/bin/curate") if "audit" not in " ".join(words)]
+    said = "".join(curate(words, tmp_path) for words in after)
+    assert "it shows demo:" in said
+    assert "the promises hold" in said
+
+
+def test_the_run_file_and_its_commands(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    parse(runfile.RunFile, tomllib.loads(example), "README.md")
+    folder = corpus(tmp_path)
+    here = example.replace("data/shards/{00000..00009}.tar", f"{folder}/corpus/*.tar")
+    (tmp_path / "audit.toml").write_text(here.replace("data/benchmark", f"{folder}/benchmark"))
+    for words in commands(".venv/bin/curate run"):
+        curate(words, tmp_path)
+    assert (tmp_path / "runs" / "audit" / "report" / "index.html").exists()
+
+
+def test_make_targets_exist() -> None:
+    targets = [words[1] for words in commands("make")]
+    assert targets == ["demo", "test"]
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("*.toml")), ids=lambda path: path.name)
+def test_run_files_of_jobs_are_whole(path: Path) -> None:
+    runfile.load(str(path))
+    assert path.read_text().startswith("# "), "a run file opens with its cost and what to expect"
+
+
+def test_links_lead_somewhere() -> None:
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text("utf-8")):
+            assert (ROOT / target).exists(), f"{document} links to {target}"
