@@ -9,8 +9,11 @@ from ipaddress import IPv4Address, IPv6Address
 
 Address = IPv4Address | IPv6Address
 
-_PUBLIC_BUT_INTERNAL = frozenset({IPv4Address("168.63.129.16")})
-"""Azure's platform services answer at a public address; the other clouds' metadata services are not global anyway."""
+_INTERNAL = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24")))
+"""Public by the registry, yet inside: Azure's platform services, and protocol assignments (Oracle's metadata service).
+
+The other clouds' metadata services are at addresses that are not global anyway.
+"""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
@@ -38,7 +41,7 @@ class Gate:
 def _is_public(ip: Address) -> bool:
     """Stricter than `is_global`, which lets some multicast, site-local and reserved addresses pass."""
     odd = ip.is_multicast or ip.is_reserved or ip.is_unspecified or getattr(ip, "is_site_local", False)
-    return ip.is_global and not odd and ip not in _PUBLIC_BUT_INTERNAL
+    return ip.is_global and not odd and not any(ip in block for block in _INTERNAL)
 
 
 def _with_embedded(ip: Address) -> Iterator[Address]:

@@ -56,12 +56,10 @@ def of_status(status: int) -> Refusal:
     return Refusal("http_5xx" if 500 <= status < 600 else "network", message)
 
 
-def of_error(code: int, text: str, arriving: bool, timeout: float) -> Refusal:
-    """The reason that a libcurl error stands for; `arriving` when bytes of the answer had come. No durations in it."""
-    if code == pycurl.E_OPERATION_TIMEDOUT:
-        return of_timeout(arriving, timeout)
+def of_error(code: int, text: str, in_body: bool) -> Refusal:
+    """The reason that a libcurl error stands for; `in_body` when the head had come whole. No durations in it."""
     message = _DURATION.sub("", text)[:200]
-    if code == pycurl.E_RECV_ERROR and arriving:
+    if code == pycurl.E_RECV_ERROR and in_body:
         return Refusal("incomplete", message)
     return Refusal("tls" if code in _TLS else _WORDS.get(code, "network"), message)
 

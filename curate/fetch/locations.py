@@ -84,7 +84,7 @@ def _parse_rest(scheme: str, rest: str) -> Location | Refusal:
     port = int(digits) if digits else _PORTS[scheme]
     shown = f"[{host}]" if ":" in host else host
     where = shown if port == _PORTS[scheme] else f"{shown}:{port}"
-    before = _encode(user, _IN_USER) + at
+    before = quote(user, safe=_IN_USER, errors="replace") + at
     path = _without_dots("/" + _encode(path, _IN_PATH))
     whole = f"{scheme}://{before}{where}{path}{mark}{_encode(query, _IN_QUERY)}"
     if len(whole) > _LONGEST:

@@ -11,25 +11,23 @@ import socket
 import threading
 from queue import SimpleQueue
 
-_THREADS = 32
-
 
 class Resolver:
     """Resolves names with `getaddrinfo`; `bell` becomes readable when there are answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         self.bell, self._button = socket.socketpair()
         self.bell.setblocking(False)
         self._button.setblocking(False)
         self._asked: SimpleQueue[str | None] = SimpleQueue()
         self._answers: SimpleQueue[tuple[str, list[str] | str]] = SimpleQueue()
-        self._threads = 0
+        self._threads, self._most = 0, threads
         self._open = 0
 
     def ask(self, host: str) -> None:
         """Begin to resolve a name."""
         self._open += 1
-        if self._threads < min(self._open, _THREADS):
+        if self._threads < min(self._open, self._most):
             self._threads += 1
             # daemons: getaddrinfo cannot be interrupted, and must not hold up the end of the process
             threading.Thread(target=self._work, daemon=True).start()

@@ -53,7 +53,7 @@ class Fetcher:
         self._crowded: deque[tuple[Host, Job]] = deque()
         self._unfinished: dict[int, Refusal | None] = dict.fromkeys(range(len(urls)))
         self._finished: deque[tuple[Fetched, int]] = deque()
-        self._resolver = Resolver()
+        self._resolver = Resolver(settings.dns_threads)
         self._loop = Loop(settings.thread_count, self._resolver.bell)
         self._transfers: list[Transfer] = []
         self._idle: list[Transfer] = []
@@ -287,5 +287,5 @@ class Fetcher:
     def _close(self) -> None:
         self._loop.close([transfer.curl for transfer in self._transfers if transfer.job])
         for transfer in self._transfers:
-            transfer.curl.close()
+            transfer.close()
         self._resolver.close()

@@ -15,7 +15,16 @@ class FetchSettings(Settings):
     """How URLs are fetched. Names are img2dataset's where it has the option."""
 
     how_not_what: ClassVar[frozenset[str]] = frozenset(
-        {"contact", "thread_count", "max_per_host", "max_buffered_bytes", "backoff", "max_retry_after", "max_seconds"}
+        {
+            "contact",
+            "thread_count",
+            "dns_threads",
+            "max_per_host",
+            "max_buffered_bytes",
+            "backoff",
+            "max_retry_after",
+            "max_seconds",
+        }
     )
 
     contact: str = Field(description="mail address or URL of whoever answers for the download; sent to every server")
@@ -33,6 +42,7 @@ class FetchSettings(Settings):
     max_bytes: int = Field(50 * 2**20, ge=1, description="B, the largest body")
     max_buffered_bytes: int = Field(512 * 2**20, ge=1, description="B, bodies held at once, unfinished ones included")
     thread_count: int = Field(256, ge=1, le=1024, description="transfers at once (no threads: the name is kept)")
+    dns_threads: int = Field(8, ge=1, le=256, description="names looked up at once; many name servers drop bursts")
     max_per_host: int = Field(8, ge=1, description="transfers at once from one host")
     max_seconds: float = Field(3600, gt=0, description="s for one slice of the list; what is unfinished then fails")
 

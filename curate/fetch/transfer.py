@@ -50,6 +50,7 @@ class Transfer:
         self._disallowed = frozenset(settings.disallowed_header_directives)
         self.job: Any = None
         self.reserved = 0
+        self._opened: list[socket.socket] = []
         self.curl = _handle(settings)
         self.curl.transfer = self
         self.curl.setopt(pycurl.HEADERFUNCTION, self._header)
@@ -73,18 +74,31 @@ class Transfer:
 
     def end(self, code: int, text: str) -> Answer:
         """What came of it, given libcurl's error code (0: none). An answer's status counts even if its body failed."""
+        while self._opened:  # libcurl works on duplicates
+            self._opened.pop().close()
         body, self._body = self._body.getvalue(), BytesIO()
         if self._stop:
             return Answer(*self._stop, body)
         if self._head_done and not self._wanted():
             return self._unwanted()
-        if code:
-            if code == pycurl.E_FILESIZE_EXCEEDED:
-                return Answer("too_many_bytes", self._too_many())
-            if self._shut and code == pycurl.E_COULDNT_CONNECT:
-                return Answer("forbidden_address", self._shut)
-            return Answer(*answers.of_error(code, text, self._arriving, self._settings.timeout))
-        return Answer("ok", body=body) if body else Answer("empty", f"HTTP {self._status} without a body")
+        if not code:
+            return Answer("ok", body=body) if body else Answer("empty", f"HTTP {self._status} without a body")
+        return self._broken(code, text)
+
+    def _broken(self, code: int, text: str) -> Answer:
+        if code == pycurl.E_FILESIZE_EXCEEDED:
+            return Answer("too_many_bytes", self._too_many())
+        if self._shut and code == pycurl.E_COULDNT_CONNECT:
+            return Answer("forbidden_address", self._shut)
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return Answer(*answers.of_timeout(self._arriving, self._settings.timeout))
+        return Answer(*answers.of_error(code, text, self._head_done))
+
+    def close(self) -> None:
+        """Let go of the handle, whatever it was doing."""
+        while self._opened:
+            self._opened.pop().close()
+        self.curl.close()
 
     def seconds(self) -> float:
         """What the last transfer took, s."""
@@ -166,7 +180,8 @@ class Transfer:
         if family not in (socket.AF_INET, socket.AF_INET6) or not self._gate.allows(place[0]):
             self._shut = str(place[0] if isinstance(place, tuple) else place)
             return pycurl.SOCKET_BAD
-        return socket.socket(family, kind, protocol)
+        self._opened.append(socket.socket(family, kind, protocol))
+        return self._opened[-1]
 
 
 def _handle(settings: FetchSettings) -> pycurl.Curl:
