@@ -48,7 +48,7 @@ def watching(console: Console) -> Iterator[Watch]:
         TextColumn("{task.description:<14}"),
         BarColumn(24),
         MofNCompleteColumn(),
-        TextColumn("parts {task.fields[rows]:>9,} rows {task.fields[rate]:>8,.0f}/s"),
+        TextColumn("{task.fields[unit]} {task.fields[rows]:>9,} rows {task.fields[rate]:>8,.0f}/s"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
@@ -63,7 +63,7 @@ class _Bars:
         self._bars, self._tasks, self._estimate = bars, dict[str, TaskID](), _Estimate()
 
     def __call__(self, at: Progress) -> None:
-        fields: dict[str, Any] = {"rows": at.rows, "rate": _rate(at), "left": self._estimate(at)}
+        fields: dict[str, Any] = {"unit": at.unit, "rows": at.rows, "rate": _rate(at), "left": self._estimate(at)}
         if at.stage not in self._tasks:
             self._tasks[at.stage] = self._bars.add_task(at.stage, total=None, **fields)
         total = max(at.parts, 1)  # a stage without parts is done, not 0 of 0
@@ -81,7 +81,7 @@ class _Lines:
         left = self._estimate(at)
         if at.ended or at.seconds - self._said >= _EVERY_S:
             self._said = 0.0 if at.ended else at.seconds
-            parts = f"{at.stage:<14} {at.done}/{at.parts} parts"
+            parts = f"{at.stage:<14} {at.done}/{at.parts} {at.unit}"
             line = f"{parts}, {at.rows:,} rows in {at.seconds:.1f} s, {_rate(at):,.0f}/s {left}"
             self._console.print(line.rstrip(), markup=False, soft_wrap=True)
 

@@ -16,6 +16,7 @@ class Progress:
     rows: int
     seconds: float
     ended: bool = False
+    unit: str = "parts"
 
 
 Watch = Callable[[Progress], None]

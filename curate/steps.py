@@ -75,6 +75,7 @@ def _shards_open(run: RunFile, store: Store) -> Opened:
     urls = store.dataset("urls")
 
     def work(task: Task, tar: HashingFile | None) -> pa.Table:
+        assert tar
         return fetch(urls.read(task.payload), tar)
 
     return Opened(work, {})

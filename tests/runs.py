@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,7 @@ def encoded(image: Image.Image, form: str = "JPEG", quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def tar(path: Path, samples: dict[str, bytes | tuple[bytes, str]]) -> Path:
+def tar(path: Path, samples: Mapping[str, bytes | tuple[bytes, str]]) -> Path:
     """Write a shard: key -> image bytes, or (image bytes, caption)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:

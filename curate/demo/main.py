@@ -53,7 +53,9 @@ def demo(console: Console, out: Path, on: str) -> None:
         settings = runfile.load(str(run_file))
         show_run(console, settings, on)
     store = Store(settings.out)
-    if store.read_json("pretrain", "summary.json") is None:
+    trained = store.read_json("pretrain", "summary.json") or {}
+    clean = store.read_json("clean", "manifest.json") or {}
+    if trained.get("clean") != clean.get("content"):
         show_pretrain(console, settings, store)
     console.print(rendered(summarise(folder, lambda name: store.dataset(name).read_all())))
     console.print(f"report: {store.path('report', 'index.html')}", markup=False, soft_wrap=True)

@@ -53,10 +53,10 @@ def train(
         seconds = time.monotonic() - began
         if not math.isfinite(losses[-1]):
             raise CurateError(_diverged(step, losses, batch, settings))
-        watch(Progress("pretrain", step + 1, settings.steps, images, seconds))
+        watch(Progress("pretrain", step + 1, settings.steps, images, seconds, unit="steps"))
         if settings.seconds is not None and seconds >= settings.seconds:
             break
-    watch(Progress("pretrain", len(losses), len(losses), images, seconds, ended=True))
+    watch(Progress("pretrain", len(losses), len(losses), images, seconds, ended=True, unit="steps"))
     return Curve(tuple(losses), images, seconds)
 
 

@@ -57,7 +57,7 @@ class Fate(NamedTuple):
     sha256: str | None = None
 
 
-def make(settings: ShardsSettings) -> Callable[[pa.Table, BinaryIO], pa.Table]:
+def make(settings: ShardsSettings) -> Callable[[pa.Table, tars.Sink], pa.Table]:
     """Get ready to download: gives `(urls, tar) -> shards`, both tables by contract and in the same order.
 
     The tar's bytes depend on the fetched bytes alone: key order, no times, no owners. Bodies wait in a temporary file
@@ -66,7 +66,7 @@ def make(settings: ShardsSettings) -> Callable[[pa.Table, BinaryIO], pa.Table]:
     return partial(_download, settings)
 
 
-def _download(settings: ShardsSettings, urls: pa.Table, tar: BinaryIO) -> pa.Table:
+def _download(settings: ShardsSettings, urls: pa.Table, tar: tars.Sink) -> pa.Table:
     listed = urls.to_pylist()
     with tempfile.TemporaryFile() as spool:
         fates: dict[int, Fate] = {}
@@ -96,7 +96,7 @@ def _judge(fetched: Fetched, spool: BinaryIO, settings: ShardsSettings) -> Fate:
 
 
 def _emit(
-    listed: dict[str, Any], fate: Fate, spool: BinaryIO, tar: BinaryIO, settings: ShardsSettings
+    listed: dict[str, Any], fate: Fate, spool: BinaryIO, tar: tars.Sink, settings: ShardsSettings
 ) -> dict[str, Any]:
     """Write a sample's members, if it has come to an image, and return its row."""
     if fate.header is None:
