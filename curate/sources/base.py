@@ -40,7 +40,7 @@ class Shard(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One sample as it lies in its shard: members as (extension, bytes), and what is known of it; or why it is lost."""
+    """One sample as it lies in its shard: members as (extension, bytes), each extension once; or why it is lost."""
 
     key: str
     members: tuple[tuple[str, bytes], ...] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ def emit(kept: Iterable[Kept], tar: tars.Sink) -> pa.Table:
                 f"shard {facts['shard']}: the bytes of `{sample.key}` changed since it was signed; sign it again"
             )
         key = _free(sample.key, facts["shard"], keys)
-        length = sum(tars.write(tar, f"{key}.{extension}", data) for extension, data in _once(sample.members))
+        length = sum(tars.write(tar, f"{key}.{extension}", data) for extension, data in sample.members)
         same = {name: facts[name] for name in ("url", "caption", "width", "height", "sha256")}
         source = {"source_shard": facts["shard"], "source_key": sample.key}
         rows.append({"key": key, **source, "offset": offset, "length": length, **same})
@@ -57,22 +58,14 @@ def emit(kept: Iterable[Kept], tar: tars.Sink) -> pa.Table:
 
 
 def _free(key: str, shard: str, keys: set[str]) -> str:
-    number = 1
-    free = key
-    while free in keys:
-        free = f"{shard}_{key}" if number == 1 else f"{shard}_{key}_{number}"
-        number += 1
+    """A key that the tar does not hold yet, and that WebDataset reads back whole: without dots in its last step."""
+    for wish in chain((key, f"{shard}_{key}"), (f"{shard}_{key}_{number}" for number in count(2))):
+        folder, slash, base = wish.rpartition("/")
+        free = folder + slash + base.replace(".", "_")
+        if free not in keys:
+            break
     keys.add(free)
     return free
-
-
-def _once(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """Members by extension, the first of each: a tar may hold one name twice, and readers differ in which they take."""
-    seen: set[str] = set()
-    for extension, data in members:
-        if extension not in seen:
-            seen.add(extension)
-            yield extension, data
 
 
 def as_table(samples: Iterable[Sample]) -> pa.Table:
