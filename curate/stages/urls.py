@@ -184,7 +184,7 @@ def _peek(data: IO[bytes]) -> tuple[bytes, IO[bytes]]:
 def _read_txt(data: IO[bytes], file: str, settings: UrlsSettings) -> Iterator[pa.Table]:
     if settings.caption_col:
         raise SourceError(f"{file}: a txt list has no captions; leave `caption_col` out or use another format")
-    lines = (line.strip() for line in io.TextIOWrapper(data, "utf-8-sig"))
+    lines = (line.decode("utf-8").strip("\ufeff \t\r\n") for line in data)  # \ufeff: the mark that Windows puts first
     rows = ({settings.url_col: line} for line in lines if line)
     return _from_rows(rows, settings)
 

@@ -89,7 +89,7 @@ def test_bytes_captions_and_metadata_lie_under_the_key(web: Web) -> None:
         (flat_png(1_500, 1_500), "too_many_pixels"),
         (flat_png(12, 12), "too_small"),
         (flat_png(20, 900), "bad_aspect"),
-        (_image()[:400], "ok"),  # its data end early, which is for `signatures` to find
+        (_image()[:-20], "ok"),  # its data end early, which is for `signatures` to find
         (_image("GIF"), "ok"),
         (_image("WEBP"), "ok"),
     ],
