@@ -12,26 +12,23 @@ class CurateError(Exception):
     """Base of all errors that the command line prints without a traceback."""
 
 
-class ConfigError(CurateError):
-    """The run file asks for something that cannot be; lists every fault at once."""
+class FaultsError(CurateError):
+    """Several faults of one file or table, all listed at once."""
 
     def __init__(self, where: str, faults: Sequence[str]) -> None:
         self.where, self.faults = where, tuple(faults)
         super().__init__(f"{where}: {_listed(faults)}")
 
     def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
-        return type(self), (self.where, self.faults)
+        return type(self), (self.where, self.faults)  # a worker's error crosses processes whole
 
 
-class ContractError(CurateError):
-    """A table does not hold to its contract in `schemas/`; lists every fault at once."""
+class ConfigError(FaultsError):
+    """The run file asks for something that cannot be."""
 
-    def __init__(self, where: str, faults: Sequence[str]) -> None:
-        self.where, self.faults = where, tuple(faults)
-        super().__init__(f"{where}: {_listed(faults)}")
 
-    def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
-        return type(self), (self.where, self.faults)
+class ContractError(FaultsError):
+    """A table does not hold to its contract in `schemas/`."""
 
 
 class SourceError(CurateError):

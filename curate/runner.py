@@ -74,7 +74,7 @@ class PartWorker:
         data = store.dataset(step.name)
         made_from = _made_from(step, self._run, task)
         if not step.emits_tar:
-            return data.write(task.name, self._opened.work(task, None), made_from, facts=self._opened.facts)
+            return data.write(task.name, self._opened.work(task), made_from, facts=self._opened.facts)
         with data.tar(task.name) as tar:
             table = self._opened.work(task, tar)
         return data.write(task.name, table, made_from, tar.hexdigest(), self._opened.facts)
@@ -85,11 +85,14 @@ def run(settings: RunFile, executor: Executor, watch: Watch, stage: str | None =
     store = Store(settings.out)
     with _locked(store):
         store.sweep()
-        store.write_json(settings.model_dump(mode="json"), "run.json")
+        resolved = settings.model_dump(mode="json")
+        if store.read_json("run.json") is None:
+            store.write_json(resolved, "run.json")
         if settings.urls and stage in (None, "urls"):
             cut_urls(settings.urls, store, watch, replace)
         for step in chosen(settings, stage):
             _run_step(step, settings, store, executor, _Options(watch, replace))
+        store.write_json(resolved, "run.json")  # only now: settings that were refused are not the run's
     return store
 
 

@@ -1,0 +1,109 @@
+"""The steps that work on signatures alone: `contamination`, `duplicates`, `decisions`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.benchmarks import check_count
+from curate.contracts import contract
+from curate.runfile import RunFile
+from curate.stages import contamination, decisions, duplicates
+from curate.steps.base import Opened, Step, Task
+from curate.store import Store, digest_of
+
+
+def _contamination_tasks(run: RunFile, store: Store) -> list[Task]:
+    named = store.dataset("views").read_all(["benchmark", "shard", "key"]).group_by(["benchmark", "shard", "key"])
+    counts = Counter(named.aggregate([])["benchmark"].to_pylist())
+    for name in run.benchmarks:
+        check_count(name, counts[name])
+    seen = [footer.rows for footer in store.dataset("views").footers().values()]
+    parts = store.dataset("signatures").footers()
+    return [Task(name, digest_of([footer.rows, seen]), name) for name, footer in parts.items()]
+
+
+def _contamination_open(run: RunFile, store: Store) -> Opened:
+    match = contamination.make(run.contamination, store.dataset("views").read_all())
+    data = store.dataset("signatures")
+
+    def work(task: Task) -> pa.Table:
+        return match(data.read(task.payload, contamination.CORPUS_COLUMNS))
+
+    return Opened(work)
+
+
+CONTAMINATION = Step(
+    name="contamination",
+    version=contamination.VERSION,
+    needs=("signatures", "views"),
+    settings=lambda run: run.contamination.recipe(),
+    tasks=_contamination_tasks,
+    open=_contamination_open,
+)
+
+
+def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
+    del run
+    inputs = {
+        name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in ("signatures", "contamination")
+    }
+    return [Task("all", digest_of(inputs), list(inputs["signatures"]))]
+
+
+def _duplicates_open(run: RunFile, store: Store) -> Opened:
+    columns = sorted({*duplicates.COLUMNS, *decisions.FACTS})
+
+    def candidates(part: str) -> pa.Table:
+        table = store.dataset("signatures").read(part, columns)
+        shown = store.dataset("contamination").read(part, ["key"])
+        stays = decisions.may_stay(run.decisions, table, shown)
+        return table.select(duplicates.COLUMNS).filter(pa.array(stays))
+
+    def work(task: Task) -> pa.Table:
+        schema = contract("signatures").schema
+        empty = pa.schema([schema.field(name) for name in duplicates.COLUMNS]).empty_table()
+        return duplicates.find(run.duplicates, pa.concat_tables([empty, *map(candidates, task.payload)]))
+
+    return Opened(work)
+
+
+DUPLICATES = Step(
+    name="duplicates",
+    version=duplicates.VERSION,
+    needs=("signatures", "contamination"),
+    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": run.decisions.recipe()},
+    tasks=_duplicates_tasks,
+    open=_duplicates_open,
+)
+
+
+def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
+    del run
+    copies = store.dataset("duplicates").footer("all").rows
+    matches = store.dataset("contamination").footers()
+    parts = store.dataset("signatures").footers()
+    return [Task(name, digest_of([f.rows, matches[name].rows, copies]), name) for name, f in parts.items()]
+
+
+def _decisions_open(run: RunFile, store: Store) -> Opened:
+    copies = store.dataset("duplicates").read("all")
+
+    def work(task: Task) -> pa.Table:
+        table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
+        mine = copies.filter(pc.equal(copies["shard"], task.payload))
+        return decisions.decide(run.decisions, table, store.dataset("contamination").read(task.payload), mine)
+
+    return Opened(work)
+
+
+DECISIONS = Step(
+    name="decisions",
+    version=decisions.VERSION,
+    needs=("signatures", "contamination", "duplicates"),
+    settings=lambda run: run.decisions.recipe(),
+    tasks=_decisions_tasks,
+    open=_decisions_open,
+)
