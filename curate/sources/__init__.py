@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import fsspec
 from braceexpand import braceexpand
+from fsspec.core import has_magic
 
 from curate.errors import SourceError
 from curate.sources import folder, parquet, webdataset
@@ -26,9 +28,11 @@ def find(settings: SourceSettings) -> list[Shard]:
         return folder.find(fs, settings)
     files = list_files(settings.path)
     names = _names(list(files), f".{kind}")
+    named = zip(names, files.items(), strict=True)
     if kind == "parquet":
-        return [Shard(n, kind, (f,), d, settings=settings) for n, (f, d) in zip(names, files.items(), strict=True)]
-    return [_tar_shard(n, f, d, settings) for n, (f, d) in zip(names, files.items(), strict=True)]
+        return [Shard(name, kind, (file,), digest, settings=settings) for name, (file, digest) in named]
+    listing = _Listing(fs)
+    return [_tar_shard(name, file, digest, listing)._replace(settings=settings) for name, (file, digest) in named]
 
 
 def read(shard: Shard, max_bytes: int = 100 * 2**20) -> Iterator[Sample]:
@@ -45,8 +49,8 @@ def list_files(path: str) -> dict[str, str]:
     Raises SourceError naming what is not there.
     """
     fs, _ = fsspec.core.url_to_fs(path)
-    patterns = _expand(path)
-    found = {pattern: _glob(fs, pattern) for pattern in patterns}
+    listing = _Listing(fs)
+    found = {pattern: listing.match(pattern) for pattern in _expand(path)}
     missing = [pattern for pattern, files in found.items() if not files]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -74,14 +78,33 @@ def _kind(fs: Any, settings: SourceSettings) -> Kind:
     raise SourceError(f"{settings.path}: neither *.tar, *.parquet nor a folder; set `format`")
 
 
-def _glob(fs: Any, pattern: str) -> dict[str, str]:
-    try:
-        magic = any(c in pattern for c in "*?[")
-        listed = fs.glob(pattern, detail=True) if magic else {fs._strip_protocol(pattern): fs.info(pattern)}
-    except FileNotFoundError:
-        return {}
-    files = {path: info for path, info in sorted(listed.items()) if info["type"] != "directory"}
-    return {str(fs.unstrip_protocol(path)): info_digest(info) for path, info in files.items()}
+class _Listing:
+    """Files of a store and their digests: one request a folder, however many names are looked up in it."""
+
+    def __init__(self, fs: Any) -> None:
+        self._fs = fs
+        self._folders: dict[str, dict[str, Any]] = {}
+
+    def match(self, pattern: str) -> dict[str, str]:
+        """The files that a path or glob names: file URL -> digest, sorted."""
+        path = self._fs._strip_protocol(pattern)
+        folder, _, name = path.rpartition("/")
+        if has_magic(folder):
+            found = self._fs.glob(pattern, detail=True)
+        elif has_magic(name):
+            found = {p: i for p, i in self._in(folder).items() if fnmatchcase(p.rpartition("/")[2], name)}
+        else:
+            found = {path: self._in(folder)[path]} if path in self._in(folder) else {}
+        files = {p: info for p, info in sorted(found.items()) if info["type"] != "directory"}
+        return {str(self._fs.unstrip_protocol(p)): info_digest(info) for p, info in files.items()}
+
+    def _in(self, folder: str) -> dict[str, Any]:
+        if folder not in self._folders:
+            try:
+                self._folders[folder] = {info["name"]: info for info in self._fs.ls(folder, detail=True)}
+            except (FileNotFoundError, NotADirectoryError):
+                self._folders[folder] = {}
+        return self._folders[folder]
 
 
 def _names(paths: list[str], suffix: str) -> list[str]:
@@ -94,9 +117,8 @@ def _names(paths: list[str], suffix: str) -> list[str]:
     raise SourceError(f"{paths[0]}: the same shard is listed twice")
 
 
-def _tar_shard(name: str, file: str, digest: str, settings: SourceSettings) -> Shard:
+def _tar_shard(name: str, file: str, digest: str, listing: _Listing) -> Shard:
     """A tar, and the Parquet that img2dataset writes beside it when there is one: it lists what was not fetched too."""
-    fs, _ = fsspec.core.url_to_fs(file)
-    beside = _glob(fs, file.removesuffix(".tar") + ".parquet")
+    beside = listing.match(file.removesuffix(".tar") + ".parquet")
     digests = hashlib.sha256("".join([digest, *beside.values()]).encode()).hexdigest()
-    return Shard(name, "tar", (file, *beside), digests, settings=settings)
+    return Shard(name, "tar", (file, *beside), digests)

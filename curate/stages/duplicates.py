@@ -25,6 +25,7 @@ COLUMNS = ["shard", "key", "status", "caption", "sha256", "width", "height", "ha
 class DuplicatesSettings(Settings):
     """When two samples of the corpus count as the same picture."""
 
+    near: bool = Field(True, description="near-duplicates too (compares all pairs of hashes), not only equal bytes")
     radius: int = Field(40, ge=0, le=128, description="largest Hamming distance of 256-bit hashes, bit")
     min_similarity: float = Field(0.9, ge=-1, le=1, description="least correlation of the thumbnails")
 
@@ -62,7 +63,7 @@ class _Pairs:
         self.digests = matrix(candidates["sha256"])
         self.hashes = matrix(candidates["hash256_whole"])
         self.thumbnails = matrix(candidates["thumbnail"])
-        self.clear = candidates["hash256_whole"].is_valid().to_numpy()
+        self.clear = candidates["hash256_whole"].is_valid().to_numpy() & settings.near
         self.cells, self.near = self._cells()
 
     def _cells(self) -> tuple[NDArray[np.int64], dict[int, list[int]]]:
