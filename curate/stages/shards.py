@@ -68,7 +68,7 @@ def make(settings: ShardsSettings) -> Callable[[pa.Table, tars.Sink], pa.Table]:
 
 def _download(settings: ShardsSettings, urls: pa.Table, tar: tars.Sink) -> pa.Table:
     listed = urls.to_pylist()
-    with tempfile.TemporaryFile() as spool:
+    with tempfile.TemporaryFile(buffering=1 << 20) as spool:
         fates: dict[int, Fate] = {}
         for fetched in ENGINES[settings.engine]([row["url"] for row in listed], settings):
             fates[fetched.index] = _judge(fetched, spool, settings)
