@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("curate", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("curate")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +31,7 @@ def ray_session() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """An object store on loopback with one empty bucket; gives the bucket's URL."""
-    import boto3
+    import boto3  # type: ignore[import-untyped]
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)

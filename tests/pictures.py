@@ -31,7 +31,8 @@ def draw(seed: int, width: int = 128, height: int = 128) -> Pixels:
     down, right = down[..., None], right[..., None]
     above = grid[top, left] * (width - right) + grid[top, left + 1] * right
     below = grid[top + 1, left] * (width - right) + grid[top + 1, left + 1] * right
-    return ((above * (height - down) + below * down) // (width * height)).astype(np.uint8)
+    drawn: Pixels = ((above * (height - down) + below * down) // (width * height)).astype(np.uint8)
+    return drawn
 
 
 def image(seed: int, width: int = 128, height: int = 128) -> Image.Image:

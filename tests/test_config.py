@@ -36,7 +36,7 @@ def test_minimal_run_file_is_accepted() -> None:
             {"benchmarks": {"cats": {"path": "x", "fromat": "folder"}}},
             "unknown key `benchmarks.cats.fromat`; did you mean `format`?",
         ),
-        ({"duplicates": {"zzz": 3}}, "unknown key `duplicates.zzz`; known: radius, min_similarity"),
+        ({"duplicates": {"zzz": 3}}, "unknown key `duplicates.zzz`; known: near, radius, min_similarity"),
         ({"corpus": {}}, "`corpus.path`: field required"),
         ({"out": 3}, "`out`: input should be a valid string (given: 3)"),
         ({"contamination": {"radius": 129}}, "`contamination.radius`: input should be less than or equal to 128"

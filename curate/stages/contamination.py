@@ -98,9 +98,9 @@ def _near(signatures: pa.Table, benchmark: _Benchmark, settings: ContaminationSe
 
 
 def _best(found: list[Match], benchmark: _Benchmark) -> list[Match]:
-    """One match a pair of images: bytes before hashes, then the nearest, the most alike, and the view's name."""
+    """One match a pair of images: bytes before hashes, then the nearest, the most alike, the plainest views."""
     best: dict[tuple[int, int], Match] = {}
-    for match in sorted(found, key=lambda m: (m.kind, m.distance, -m.similarity, m.view)):
+    for match in sorted(found, key=lambda m: (m.kind, m.distance, -m.similarity)):  # found plainest first, and stable
         best.setdefault((match.row, benchmark.image[match.seen]), match)
     return sorted(best.values(), key=lambda m: (m.row, m.kind, m.distance, -m.similarity, benchmark.image[m.seen]))
 

@@ -64,7 +64,7 @@ def test_hamming_counts_bits() -> None:
 
 
 def test_view_squeezes_by_area_down_and_linearly_up() -> None:
-    checks = np.kron(np.array([[0, 100], [200, 40]], np.uint8), np.ones((64, 64), np.uint8))
+    checks = np.array([[0, 100], [200, 40]], np.uint8).repeat(64, axis=0).repeat(64, axis=1)
     assert np.array_equal(view(checks), checks[::2, ::2])
     wide = np.repeat(np.arange(64, dtype=np.uint8)[None], 2, axis=0).repeat(100, axis=1)  # 2 x 6400
     assert np.array_equal(view(wide), np.repeat(np.arange(64, dtype=np.uint8)[None], 64, axis=0))

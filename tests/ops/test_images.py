@@ -194,7 +194,9 @@ print(row["status"], (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - befor
 
 @pytest.mark.parametrize("name", HUGE)
 def test_bombs_cost_neither_memory_nor_time(name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", MEASURE], input=HUGE[name], capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], input=HUGE[name], capture_output=True, check=True, timeout=60
+    )
     status, megabytes, seconds = done.stdout.decode().split()
     assert status in ("too_many_pixels", "unreadable", "truncated") or name in ("too much data", "iCCP")
     assert status in statuses()

@@ -45,12 +45,15 @@ def test_neighbouring_members_of_one_key_are_one_sample(tmp_path: Path) -> None:
     facts = {"caption": "told", "url": "http://x/2", "other": 1}
     path = write_tar(
         tmp_path / "0.tar",
-        {"a.jpg": b"1", "a.TXT": b"a caption", "a.cls": b"7", "b/c.d/k.png": b"2", "b/c.d/k.json": json.dumps(facts).encode(),
+        {"a.jpg": b"1", "a.TXT": b"a caption", "a.cls": b"7", "b/c.d/k.png": b"2",
+         "b/c.d/k.json": json.dumps(facts).encode(),
          "b/c.d/k.seg.png": b"3"},
     )  # fmt: skip
     assert read(path) == [
         Sample("a", (("jpg", b"1"), ("txt", b"a caption"), ("cls", b"7")), None, "a caption", "7"),
-        Sample("b/c.d/k", (("png", b"2"), ("json", json.dumps(facts).encode()), ("seg.png", b"3")), "http://x/2", "told"),
+        Sample(
+            "b/c.d/k", (("png", b"2"), ("json", json.dumps(facts).encode()), ("seg.png", b"3")), "http://x/2", "told"
+        ),
     ]
 
 
@@ -67,7 +70,8 @@ def test_every_odd_member_has_its_row(tmp_path: Path) -> None:
     path = tmp_path / "0.tar"
     path.write_bytes(head + write_tar(path, members).read_bytes())
     assert fates(read(path)) == [
-        ("link.jpg", "bad_key"), ("null", "bad_key"), ("../up", "bad_key"), ("/abs", "bad_key"), ("esc\\x1b", "bad_key"),
+        ("link.jpg", "bad_key"), ("null", "bad_key"), ("../up", "bad_key"), ("/abs", "bad_key"),
+        ("esc\\x1b", "bad_key"),
         ("a", "ok"), ("b", "missing_image"), ("a#2", "duplicate_key"), (".hidden", "missing_image"),
         ("README", "missing_image"),
     ]  # fmt: skip
@@ -98,7 +102,14 @@ def test_a_cut_tar_keeps_what_lies_before_and_says_where(tmp_path: Path) -> None
 
 
 def test_large_members_and_large_samples(tmp_path: Path) -> None:
-    members = {"a.jpg": bytes(2000), "a.txt": b"t", "b.jpg": b"1", "c.jpg": bytes(600), "c.png": bytes(600), "c.gif": b""}
+    members = {
+        "a.jpg": bytes(2000),
+        "a.txt": b"t",
+        "b.jpg": b"1",
+        "c.jpg": bytes(600),
+        "c.png": bytes(600),
+        "c.gif": b"",
+    }
     path = write_tar(tmp_path / "0.tar", members)
     samples = read(path, max_bytes=1000)
     assert fates(samples) == [("a", "too_many_bytes"), ("b", "ok"), ("c", "too_many_bytes")]
@@ -107,9 +118,10 @@ def test_large_members_and_large_samples(tmp_path: Path) -> None:
 
 
 def test_hostile_json_and_text_are_data(tmp_path: Path) -> None:
-    jsons = [b'{"caption": "\\ud800 half"}', b"[" * 100_000, b'{"caption": ' + b"9" * 5000 + b"}", b'{"caption": {"a": 1}}',
+    jsons = [b'{"caption": "\\ud800 half"}', b"[" * 100_000, b'{"caption": ' + b"9" * 5000 + b"}",
+             b'{"caption": {"a": 1}}',
              b"\xff", b"[1]", b'{"url": 5}', b'{"caption": NaN}']  # fmt: skip
-    members = {}
+    members: dict[str, bytes] = {}
     for i, data in enumerate(jsons):
         members |= {f"k{i}.png": png(1), f"k{i}.json": data}
     path = write_tar(tmp_path / "0.tar", {**members, "t.png": png(1), "t.txt": b"\xff\xfe caption"})
@@ -150,7 +162,7 @@ IMG2DATASET = pa.table({
 
 def test_img2datasets_own_layout_lists_what_was_not_fetched(tmp_path: Path) -> None:
     """Rows 1 and 3 failed; 4 is listed as fetched, but the tar, in order of completion, does not hold it."""
-    members = {}
+    members: dict[str, bytes] = {}
     for i in (2, 0):
         members |= {f"{i:09d}.jpg": b"x", f"{i:09d}.json": json.dumps({"url": f"http://x/{i}"}).encode()}
     path = write_tar(tmp_path / "00000.tar", members)
@@ -170,7 +182,13 @@ def test_our_own_reasons_are_kept_and_foreign_ones_are_not(tmp_path: Path) -> No
     path = write_tar(tmp_path / "0.tar", {})
     listed = IMG2DATASET.append_column("reason", pa.array(["ok", "http_404", "ok", "what?", None]))
     pq.write_table(listed, tmp_path / "0.parquet")
-    assert [status for _, status in fates(read(path))] == ["shard_broken", "http_404", "shard_broken", "network", "shard_broken"]
+    assert [status for _, status in fates(read(path))] == [
+        "shard_broken",
+        "http_404",
+        "shard_broken",
+        "network",
+        "shard_broken",
+    ]
 
 
 def test_a_foreign_parquet_beside_a_tar(tmp_path: Path) -> None:
@@ -207,7 +225,9 @@ def test_parquet_as_hugging_face_writes_it(tmp_path: Path) -> None:
 
 
 def test_parquet_of_bytes_with_columns_named(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "0.parquet", webp=[b"1", b"2", b"3" * 50], id=["x", "x", None], alt=["a", "b", "c"], url=["u"] * 3)
+    path = parquet(
+        tmp_path / "0.parquet", webp=[b"1", b"2", b"3" * 50], id=["x", "x", None], alt=["a", "b", "c"], url=["u"] * 3
+    )
     samples = read(path, key_col="id", caption_col="alt", max_bytes=20)
     assert fates(samples) == [("x", "ok"), ("x#2", "duplicate_key"), ("000000002", "too_many_bytes")]
     assert samples[0] == Sample("x", (("webp", b"1"), ("txt", b"a")), "u", "a")
@@ -246,7 +266,11 @@ def test_folders(tmp_path: Path) -> None:
         ("dogs/deep/x", "deep", "gif"),
     ]  # fmt: skip
     assert [s.image for s in samples] == [n.encode() for n in names[:5]]
-    assert [(s.name, len(s.files)) for s in find(tmp_path, folder_shard=2)] == [("00000", 2), ("00001", 2), ("00002", 1)]
+    assert [(s.name, len(s.files)) for s in find(tmp_path, folder_shard=2)] == [
+        ("00000", 2),
+        ("00001", 2),
+        ("00002", 1),
+    ]
     assert fates(read(tmp_path, max_bytes=5))[2] == ("cats/x_y", "too_many_bytes")
 
 

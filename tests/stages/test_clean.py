@@ -16,7 +16,7 @@ from curate.errors import SourceError
 from curate.ops.digest import rows_digest
 from curate.sources import Sample, Shard, read
 from curate.stages.clean import Kept, as_table, emit
-from tests.pictures import encode, draw
+from tests.pictures import draw, encode
 
 
 def kept(shard: str, sample: Sample, **facts: Any) -> Kept:
@@ -25,7 +25,9 @@ def kept(shard: str, sample: Sample, **facts: Any) -> Kept:
     return Kept(sample, {**known, **digest, **facts})
 
 
-ONE = Sample("a/one", (("png", b"\x89PNG 1"), ("txt", "ein Bild ü".encode()), ("json", b'{"x": 1}')), caption="ein Bild ü")
+ONE = Sample(
+    "a/one", (("png", b"\x89PNG 1"), ("txt", "ein Bild ü".encode()), ("json", b'{"x": 1}')), caption="ein Bild ü"
+)
 TWO = Sample("two", (("jpg", b"2" * 700),))
 
 
@@ -88,7 +90,14 @@ def test_nothing_kept_is_an_empty_tar() -> None:
 def test_samples_as_parquet() -> None:
     table = contract("images").check(as_table([ONE._replace(label="7"), TWO]), "here")
     assert table.to_pylist() == [
-        {"key": "a/one", "url": None, "caption": "ein Bild ü", "label": "7", "image": b"\x89PNG 1", "json": b'{"x": 1}'},
+        {
+            "key": "a/one",
+            "url": None,
+            "caption": "ein Bild ü",
+            "label": "7",
+            "image": b"\x89PNG 1",
+            "json": b'{"x": 1}',
+        },
         {"key": "two", "url": None, "caption": None, "label": None, "image": b"2" * 700, "json": None},
     ]
 

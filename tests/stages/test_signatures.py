@@ -41,7 +41,8 @@ def test_a_row_says_what_the_image_is() -> None:
     data = encode(image(1, 200, 100), "JPEG", exif=_turned())
     (row,) = sign({"k=a caption": data}).to_pylist()
     known = {"shard": "00000", "key": "k", "caption": "a caption", "status": "ok", "message": None, "format": "JPEG",
-             "bytes": len(data), "sha256": hashlib.sha256(data).digest(), "width": 100, "height": 200, "embedding": None}  # fmt: skip
+             "bytes": len(data), "sha256": hashlib.sha256(data).digest(), "width": 100, "height": 200,
+             "embedding": None}  # fmt: skip
     assert {name: row[name] for name in known} == known
     assert 0 < row["entropy"] <= 8
     assert all(row[name] is not None for name in ("phash_whole", "hash256_square", "thumbnail", "contrast"))
@@ -111,7 +112,12 @@ def test_each_image_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def counted(where: Any, name: str) -> None:
         real = getattr(where, name)
-        monkeypatch.setattr(where, name, lambda *a, **k: decoded.append(name) or real(*a, **k))
+
+        def call(*args: Any, **options: Any) -> Any:
+            decoded.append(name)
+            return real(*args, **options)
+
+        monkeypatch.setattr(where, name, call)
 
     counted(simplejpeg, "decode_jpeg")
     counted(images, "_decode_with_pillow")
@@ -130,7 +136,8 @@ def test_a_batch_of_large_pictures_is_not_held_in_memory() -> None:
 
 def test_a_copy_has_nearly_the_same_hashes_and_another_picture_has_not() -> None:
     (a, b, c) = (np.frombuffer(h, np.uint8) for h in sign({
-        "a": png(1, 256, 192), "b": encode(image(1, 256, 192).resize((128, 96)), "JPEG", quality=30), "c": png(2, 256, 192),
+        "a": png(1, 256, 192), "b": encode(image(1, 256, 192).resize((128, 96)), "JPEG", quality=30),
+        "c": png(2, 256, 192),
     })["hash256_whole"].to_pylist())  # fmt: skip
     assert np.bitwise_count(a ^ b).sum() <= 40
     assert np.bitwise_count(a ^ c).sum() > 90
@@ -182,7 +189,8 @@ def test_open_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from safetensors.torch import save_file
 
-    tiny = {"embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16},
+    tiny = {"embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "head_width": 32,
+                                               "patch_size": 16},
             "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 32, "heads": 1, "layers": 1}}  # fmt: skip
     (tmp_path / "tiny.json").write_text(json.dumps(tiny))
     open_clip.add_model_config(tmp_path / "tiny.json")

@@ -1,0 +1,54 @@
+"""Views: the benchmark's images by the corpus' own code, in every turn; unreadable images have a row too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from curate.contracts import contract
+from curate.ops.digest import rows_digest
+from curate.sources import Sample
+from curate.stages.signatures import SignaturesSettings
+from curate.stages.views import make
+from tests.pictures import draw, encode, png, sample, sign
+
+
+def look(*samples: Sample) -> pa.Table:
+    return contract("views").check(make(SignaturesSettings())("cats", "s0", samples), "here")
+
+
+def test_each_view_has_its_row() -> None:
+    table = look(sample("wide", png(1, 192, 128)), sample("square", png(2))._replace(label="tom"))
+    assert table["view"].to_pylist()[:4] == ["whole", "whole+mirror", "whole+flip", "whole+rot90"]
+    assert table["key"].to_pylist() == ["wide"] * 16 + ["square"] * 8
+    assert table["label"].to_pylist() == [None] * 16 + ["tom"] * 8
+    assert set(table["benchmark"].to_pylist()) == {"cats"}
+
+
+def test_the_plain_view_is_the_corpus_own_signature() -> None:
+    data = png(1, 192, 128)
+    signed = sign({"k": data})
+    views = look(sample("k", data))
+    by_view = dict(zip(views["view"].to_pylist(), views["hash256"].to_pylist(), strict=True))
+    assert by_view["whole"] == signed["hash256_whole"][0].as_py()
+    assert by_view["square"] == signed["hash256_square"][0].as_py()
+    assert views["thumbnail"][0] == signed["thumbnail"][0]
+    assert views["sha256"][0] == signed["sha256"][0]
+    mirrored = sign({"k": encode(draw(1, 192, 128)[:, ::-1])})
+    assert by_view["whole+mirror"] == mirrored["hash256_whole"][0].as_py()
+
+
+def test_blank_and_unreadable_images() -> None:
+    table = look(sample("blank", encode(np.full((64, 64), 9, np.uint8))), sample("bad", b"none"), sample("empty", b""))
+    assert table["hash256"].null_count == table.num_rows == 8 + 2
+    assert table["status"].to_pylist()[8:] == ["not_an_image", "empty"]
+    assert table["view"].to_pylist()[8:] == ["none", "none"]
+    assert table["sha256"].is_null().to_pylist()[8:] == [False, True]
+    assert look().num_rows == 0
+
+
+def test_golden_digest() -> None:
+    table = look(
+        *(sample(f"k{i}", encode(draw(i, *s), "BMP")) for i, s in enumerate([(128, 128), (256, 128), (64, 128)]))
+    )
+    assert rows_digest(table) == "06bfe7747ca5bdd7b43ffa2adb182e5c21e56f4c6fd11ecbba64b3956993a96c"
