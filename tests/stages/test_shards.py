@@ -8,6 +8,7 @@ import io
 import json
 import random
 import tarfile
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 
 from curate.contracts import contract
 from curate.demo.faults import flat_png
+from curate.errors import CurateError
 from curate.stages.shards import ShardsSettings, make
 from tests.fetch.web import Web, http, serving
 
@@ -172,6 +174,13 @@ def test_a_broken_image_fails_to_resize(web: Web) -> None:
     rows, tar = _make([url], resize_mode="border")
     assert rows.select(["status", "reason"]).to_pylist() == [{"status": "failed_to_resize", "reason": "truncated"}]
     assert _members(tar) == {}
+
+
+def test_img2dataset_is_ended_when_its_time_is_over(web: Web) -> None:
+    began = time.monotonic()
+    with pytest.raises(CurateError, match="did not end in max_seconds"):
+        _make([web.put("/a.jpg", http(200, _image()))], engine="img2dataset", max_seconds=0.5)
+    assert time.monotonic() - began < 5
 
 
 def test_img2dataset_gives_the_same_rows(web: Web) -> None:
