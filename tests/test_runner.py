@@ -14,6 +14,7 @@ from curate.executors import Serial
 from curate.progress import Progress
 from curate.runner import _locked, open_run, run
 from curate.store import Store
+from curate.verify import verify_run
 from tests.runs import contents, corpus, encoded, made, picture, quiet, settings, tar
 
 
@@ -164,3 +165,28 @@ def test_clean_shards_as_parquet_too(folder: Path) -> None:
     assert images["key"].to_pylist() == store.dataset("clean").read_all()["key"].to_pylist()
     assert images["image"][0].as_py() == encoded(picture(0))
     assert images["caption"][0].as_py() == "picture a0"
+
+
+def test_a_run_on_an_object_store_is_the_same_run(folder: Path, s3: str) -> None:
+    """Corpus, benchmark and run all on the store: same content, same clean bytes, nothing made twice, and verified."""
+    store = Store(f"{s3}/{folder.name}")
+    for path in [*folder.glob("corpus/*"), *folder.glob("benchmark/*/*")]:
+        store.fs.put_file(str(path), store.path(str(path.relative_to(folder))))
+    there = settings(
+        folder,
+        store.url("run"),
+        corpus={"path": store.url("corpus", "{00000..00001}.tar")},
+        benchmarks={"drawn": {"path": store.url("benchmark")}},
+    )
+    remote = run(there, Serial(), quiet)
+    local = made(folder, folder / "run")
+    assert contents(remote) == contents(local)
+    clean = local.dataset("clean")
+    for part in clean.parts():
+        assert (
+            remote.fs.cat_file(remote.dataset("clean").path(part, "tar")) == Path(clean.path(part, "tar")).read_bytes()
+        )
+    seen: list[Progress] = []
+    run(there, Serial(), seen.append)
+    assert sum(at.rows for at in seen) == 0
+    assert verify_run(there, remote, lambda line: None) == []
