@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import IO, Any, BinaryIO, Literal, NamedTuple
 
 import pyarrow as pa
 from PIL import ExifTags, Image
@@ -78,7 +78,7 @@ def _download(settings: ShardsSettings, urls: pa.Table, tar: tars.Sink) -> pa.Ta
     return contract("shards").table({name: [row.get(name) for row in rows] for name in names})
 
 
-def _judge(fetched: Fetched, spool: BinaryIO, settings: ShardsSettings) -> Fate:
+def _judge(fetched: Fetched, spool: IO[bytes], settings: ShardsSettings) -> Fate:
     """Hold a body against the caps by its header alone, and spool what passes."""
     if fetched.reason != "ok":
         return Fate(fetched.reason, fetched.message)
@@ -96,7 +96,7 @@ def _judge(fetched: Fetched, spool: BinaryIO, settings: ShardsSettings) -> Fate:
 
 
 def _emit(
-    listed: dict[str, Any], fate: Fate, spool: BinaryIO, tar: tars.Sink, settings: ShardsSettings
+    listed: dict[str, Any], fate: Fate, spool: IO[bytes], tar: tars.Sink, settings: ShardsSettings
 ) -> dict[str, Any]:
     """Write a sample's members, if it has come to an image, and return its row."""
     if fate.header is None:
