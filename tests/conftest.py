@@ -1,12 +1,14 @@
-"""Shared by all tests: one Ray for the whole session, on loopback."""
+"""Shared by all tests: one Ray and one object store for the whole session, on loopback."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # FAISS' threads would spin, and wait for one another on busy cores
 settings.register_profile("curate", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("curate")
 
