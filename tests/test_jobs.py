@@ -44,6 +44,8 @@ def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         "--dashboard-host=127.0.0.1",
         f"--dashboard-port={dashboard}",
     ]
+    # every Ray's agent wants the same port of 127.0.0.1, and the session's own Ray may have it
+    where.append(f"--dashboard-agent-listen-port={_free_port()}")
     size = ["--num-cpus=2", f"--object-store-memory={300 * 2**20}", f"--temp-dir={_short(tmp_path)}", "--block"]
     process = subprocess.Popen([str(RAY), "start", "--head", *where, *size], env=environment, stdout=subprocess.DEVNULL)
     try:
