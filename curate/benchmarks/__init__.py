@@ -39,8 +39,8 @@ def check_count(name: str, images: int) -> None:
     preset = known().get(name)
     if preset and preset.images != images:
         raise SourceError(
-            f"benchmark `{name}` has {images:,} images; the {preset.split} split of {preset.title} has {preset.images:,}. "
-            "Is it whole, and this split? To search a part of it, give it another name."
+            f"benchmark `{name}` has {images:,} images; the {preset.split} split of {preset.title} has "
+            f"{preset.images:,}. Is it whole, and this split? To search a part of it, give it another name."
         )
 
 

@@ -1,7 +1,7 @@
 """Perceptual hashes of grey views, in batches: the DCT hash ("pHash") of imagehash 4.3 and the distance of two hashes.
 
-The DCT matrix is rounded to integers, so every sum is exact in float64 whatever the order of additions: the same
-pixels give the same bits on every processor and BLAS.
+The DCT matrix is rounded to integers, so small that the sums over a row of pixels are exact in float32 and those over
+the rows in float64, whatever the order of additions: equal pixels give equal bits on every processor and BLAS.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 SIDE = 64
 """Side in px of the grey views that hashes and quality facts are computed from."""
-
-_SCALE = 4096
-"""Integer steps of the DCT matrix: 64 * 1020 * 4096 * 64 * 4096 < 2**53, so float64 sums stay exact."""
 
 
 def view(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
@@ -38,15 +35,15 @@ def centre_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def phash64(views: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Hash grey views: (N, 64, 64) uint8 -> (N,) uint64, as `int(str(imagehash.phash(image)), 16)`."""
-    wide = views.astype(np.float64)
+    wide = views.astype(np.float32)
     halved = wide[:, 0::2, 0::2] + wide[:, 0::2, 1::2] + wide[:, 1::2, 0::2] + wide[:, 1::2, 1::2]
-    bits = _bits(halved, 8)
+    bits = _bits(halved, 8, 4 * 255)
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
 
 
 def phash256(views: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Hash grey views: (N, 64, 64) uint8 -> (N, 32) uint8, the 256 bits of `imagehash.phash(image, hash_size=16)`."""
-    return np.packbits(_bits(views.astype(np.float64), 16), axis=1)
+    return np.packbits(_bits(views.astype(np.float32), 16, 255), axis=1)
 
 
 def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -55,15 +52,18 @@ def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
     return bits
 
 
-def _bits(pixels: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
-    """The lowest `size` x `size` DCT-II coefficients against their median: (N, S, S) -> (N, size * size) bool."""
-    rows = _dct(pixels.shape[-1])[:size]
-    low = (rows @ pixels @ rows.T).reshape(len(pixels), size * size)
-    return low > np.median(low, axis=1, keepdims=True) if len(low) else low.astype(bool)
+def _bits(pixels: NDArray[np.float32], size: int, peak: int) -> NDArray[np.bool_]:
+    """The lowest `size` x `size` DCT-II coefficients against their median: (N, S, S) up to `peak` -> (N, size**2)."""
+    count, side, _ = pixels.shape
+    rows = _dct(side, peak)[:size]
+    across = (pixels.reshape(-1, side) @ rows.T).reshape(count, side, size).astype(np.float64)
+    low = (rows.astype(np.float64) @ across).reshape(count, size * size)
+    return low > np.median(low, axis=1, keepdims=True) if count else low.astype(bool)
 
 
 @cache
-def _dct(side: int) -> NDArray[np.float64]:
-    """The DCT-II matrix in integer steps: (side, side) float64 holding whole numbers."""
+def _dct(side: int, peak: int) -> NDArray[np.float32]:
+    """The DCT-II matrix in whole numbers: (side, side) float32; `side` of them times `peak` stay below 2**24."""
     k, n = np.arange(side)[:, None], np.arange(side)[None, :]
-    return np.asarray(np.rint(_SCALE * np.cos(np.pi * k * (2 * n + 1) / (2 * side))), np.float64)
+    scale = 2**24 // (side * peak)
+    return np.asarray(np.rint(scale * np.cos(np.pi * k * (2 * n + 1) / (2 * side))), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -31,10 +32,17 @@ def quality(views: NDArray[np.uint8]) -> Quality:
     """Facts of grey views, (N, S, S) uint8: standard deviation, variance of the 4-neighbour Laplacian, entropy in bits
     of the 256-level histogram, and the share of pixels in the fullest of 16 grey bins.
     """
+    pixels = math.prod(views.shape[1:])
     histograms = np.array([np.bincount(v.ravel(), minlength=256) for v in views], np.int64).reshape(-1, 256)
-    shares = histograms / views[0].size if len(views) else histograms.astype(np.float64)
-    logs = np.log2(np.where(histograms, shares, 1))
-    fullest = shares.reshape(-1, 16, 16).sum(axis=2).max(axis=1)
+    entropy = np.log2(pixels) - _n_log2_n(pixels)[histograms].sum(axis=1) / pixels
+    fullest = histograms.reshape(-1, 16, 16).sum(axis=2).max(axis=1) / pixels
     sharpness = [cv2.meanStdDev(cv2.Laplacian(v, cv2.CV_16S))[1][0, 0] ** 2 for v in views]
-    facts = (contrast(views), sharpness, np.abs((shares * logs).sum(axis=1)), fullest)
+    facts = (contrast(views), sharpness, np.maximum(entropy, 0), fullest)
     return Quality(*(np.asarray(fact, np.float32) for fact in facts))
+
+
+@cache
+def _n_log2_n(most: int) -> NDArray[np.float64]:
+    """Table of n * log2(n), n = 0 to `most`: counts are whole, so no logarithm need be taken twice."""
+    n = np.arange(most + 1)
+    return np.asarray(n * np.log2(np.maximum(n, 1)), np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,15 +17,17 @@ from curate.config import Settings
 from curate.contracts import contract
 from curate.ops import images
 from curate.ops.embedding import LIBRARIES, Embedder
-from curate.ops.hashing import phash64, phash256
+from curate.ops.hashing import SIDE, phash64, phash256
 from curate.ops.images import Fault, Header, Picture
 from curate.ops.quality import contrast, quality
 from curate.ops.views import REGIONS, regions, thumbnail
 from curate.sources import Sample
 
 VERSION = 1
-_DECODE_SIDE = 128
-"""JPEGs are decoded reduced, to no less than this many px a side: twice what the hashes look at."""
+_DECODE_SIDE = 64
+"""JPEGs are decoded reduced, to no less than the hashes look at, px a side. From 128 px, hashes of copies at half the
+size would be 3 bits nearer (mean of 200 photographs: 5 against 8, of a radius of 56), the stage a seventh slower.
+"""
 
 
 class SignaturesSettings(Settings):
@@ -138,17 +140,17 @@ def _view_columns(views: NDArray[np.uint8], min_contrast: float) -> dict[str, It
     """The columns made from the grey views, (N, 2, 64, 64) uint8: hashes (none of blank views), facts, thumbnail."""
     facts = quality(views[:, 0])
     columns: dict[str, Iterable[Any]] = {name: values.tolist() for name, values in facts._asdict().items()}
+    both = views.reshape(-1, SIDE, SIDE)
+    clear = np.stack([facts.contrast, contrast(views[:, 1])], axis=1).ravel() >= min_contrast
+    short, long = _where(clear, phash64(both).tolist()), _where(clear, [h.tobytes() for h in phash256(both)])
     for number, region in enumerate(REGIONS):
-        seen = np.ascontiguousarray(views[:, number])
-        clear = contrast(seen) >= min_contrast
-        columns[f"phash_{region}"] = _where(clear, phash64(seen).tolist())
-        columns[f"hash256_{region}"] = _where(clear, [h.tobytes() for h in phash256(seen)])
+        columns[f"phash_{region}"], columns[f"hash256_{region}"] = short[number::2], long[number::2]
     columns["thumbnail"] = [thumbnail(v).tobytes() for v in views[:, 0]]
     return columns
 
 
-def _where(keep: NDArray[np.bool_], values: list[Any]) -> Iterator[Any]:
-    return (value if kept else None for kept, value in zip(keep.tolist(), values, strict=True))
+def _where(keep: NDArray[np.bool_], values: list[Any]) -> list[Any]:
+    return [value if kept else None for kept, value in zip(keep.tolist(), values, strict=True)]
 
 
 make = Signer

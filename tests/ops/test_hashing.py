@@ -38,7 +38,7 @@ def test_phash64_is_imagehash_but_for_its_resize() -> None:
 
 def test_golden_bits() -> None:
     assert f"{int(phash64(VIEWS[:1])[0]):016x}" == "9330a50927edbcab"
-    assert phash256(VIEWS[:1]).tobytes().hex() == "93ed308ea55309892156ed51bc3c29caeb69299adc3d65532347498be43758bf"
+    assert phash256(VIEWS[:1]).tobytes().hex() == "93ed308ea55309892156ed51bc3c29caeb69298adc3d65532347498be47758bf"
 
 
 @given(st.permutations(range(12)), st.integers(1, 12))
