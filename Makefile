@@ -6,6 +6,8 @@ export RAY_USAGE_STATS_ENABLED := 0
 export NO_ALBUMENTATIONS_UPDATE := 1
 # OpenBLAS picks a slow kernel for processors it does not know; Haswell's runs on every x86-64 with AVX2.
 export OPENBLAS_CORETYPE ?= Haswell
+# FAISS's threads else spin between searches, which costs ten times their work where cores are shared.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: help
 help: ## print this help

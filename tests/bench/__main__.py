@@ -1,7 +1,7 @@
 """All benchmarks, one after another: `make bench`."""
 
-from tests.bench import fetch, signatures
+from tests.bench import fetch, memory, signatures
 
-signatures.main()
-print()
-fetch.main()
+for bench in (signatures, memory, fetch):
+    bench.main()
+    print()

@@ -170,3 +170,10 @@ def test_golden_digest() -> None:
         PLAIN, table(*(candidate(f"k{i:02d}", int(bits) << 5, size=100 + i % 3) for i, bits in enumerate(hashed)))
     )
     assert rows_digest(made) == "28947000f68d6a7c7da4fb703611e657617f7e9f9d323815938e620932cae37e"
+
+
+def test_without_near_only_equal_bytes_count() -> None:
+    same = {"sha256": b"same".ljust(32)}
+    a, b, c = candidate("a", 0, **same), candidate("b", 0, **same), candidate("c", 0)
+    assert found(PLAIN, a, b, c) == {"b": "a", "c": "a"}
+    assert found(PLAIN.model_copy(update={"near": False}), a, b, c) == {"b": "a"}
