@@ -31,7 +31,6 @@ class Done:
 
     part: str
     footer: Footer
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,8 @@ class PartWorker:
         return {**self.__dict__, "_opened": None}  # models and indexes are loaded where they are used
 
     def __call__(self, task: Task, /) -> Done | Failed:
-        began = time.monotonic()
         try:
-            return Done(task.name, self._make(task), time.monotonic() - began)
+            return Done(task.name, self._make(task))
         except CurateError as error:
             return Failed(task.name, str(error))
         except Exception as error:  # whatever it is, the other parts go on and the run names this one
@@ -133,6 +131,7 @@ def _run_step(step: Step, settings: RunFile, store: Store, executor: Executor, o
         options.watch(Progress(step.name, len(footers), len(tasks), rows, time.monotonic() - began))
     if failures:
         _report_failures(step, store, failures, len(tasks))
+    store.delete(step.name, "failures.txt")
     seconds = time.monotonic() - began
     sign(data, footers, {"settings": step.settings(settings)}, seconds)
     options.watch(Progress(step.name, len(footers), len(tasks), rows, seconds, ended=True))

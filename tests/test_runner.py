@@ -101,6 +101,7 @@ def test_one_broken_part_stops_no_other(folder: Path, monkeypatch: pytest.Monkey
     assert Store(str(folder / "run")).dataset("signatures").parts() == ["00001"]
     assert "boom" in (folder / "run" / "signatures" / "failures.txt").read_text()
     assert contents(made(folder, folder / "run")) == contents(Store(str(folder / "whole")))
+    assert not (folder / "run" / "signatures" / "failures.txt").exists()
 
 
 def _fails_once(call: int) -> object:
