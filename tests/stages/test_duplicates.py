@@ -173,7 +173,7 @@ def test_golden_digest() -> None:
 
 
 def test_without_near_only_equal_bytes_count() -> None:
-    same = {"sha256": b"same".ljust(32)}
+    same: dict[str, Any] = {"sha256": b"same".ljust(32)}
     a, b, c = candidate("a", 0, **same), candidate("b", 0, **same), candidate("c", 0)
     assert found(PLAIN, a, b, c) == {"b": "a", "c": "a"}
     assert found(PLAIN.model_copy(update={"near": False}), a, b, c) == {"b": "a"}
