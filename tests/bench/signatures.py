@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from curate import sources
 from curate.demo.photos import cuts
@@ -32,10 +33,11 @@ PICTURES, COUNT, ROUNDS = 400, 1200, 15
 def main() -> None:
     """Print images/s of the whole stage and of the bare decode, both on the same one core, and their ratio."""
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})  # BLAS and OpenCV would use others, and simplejpeg cannot
+    os.sched_setaffinity(0, {max(cores)})
     cv2.setNumThreads(1)
     try:
-        _compare()
+        with threadpool_limits(1):  # simplejpeg has one thread: hold both to one
+            _compare()
     finally:
         os.sched_setaffinity(0, cores)
 
