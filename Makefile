@@ -41,6 +41,10 @@ test: lint ## everything that CI runs
 bench: setup ## speeds as ratios against named baselines, measured in one run
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-detection
+bench-detection: setup ## what is found of every edit, beside the peers: PICTURES=DIR of the tars named in tests/bench/detection
+	$(BIN)/python -m tests.bench.detection --pictures $(PICTURES) --out runs/bench-detection
+
 .PHONY: docs
 docs: setup ## write schemas/README.md again from the contracts
 	$(BIN)/python -m curate.contracts > schemas/README.md
