@@ -1,4 +1,4 @@
-"""Embeddings by a named model: pixels in, unit vectors out, on a GPU in bf16 where there is one."""
+"""Embeddings by a named model: pixels in, unit vectors out. The shipped detector, or a model of another library."""
 
 from __future__ import annotations
 
@@ -10,102 +10,78 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.detector import files
+from curate.detector.embed import Runner, open_detector
 from curate.errors import SourceError
+from curate.ops import torch_models
+
+_NETS: dict[str, Callable[[str], torch_models.Net]] = {
+    "open_clip": torch_models.open_clip,
+    "timm": torch_models.timm,
+    "torchscript": torch_models.torchscript,
+}
+LIBRARIES = ("open_clip", "timm")
+"""The libraries whose models are named MODEL/WEIGHTS."""
+SPECS = "detector, open_clip:MODEL/WEIGHTS, timm:MODEL/WEIGHTS or torchscript:FILE?side=PX"
+"""What can be asked for; WEIGHTS is a tag of the library or a file."""
+
+
+def check(spec: str) -> None:
+    """Hold a spec against `SPECS` without opening anything; ValueError says what is wanted."""
+    library, _, name = spec.partition(":")
+    if spec != "detector" and (library not in _NETS or not name):
+        raise ValueError(f"want {SPECS}")
+    if library == "torchscript":
+        torch_models.split_side(name)
+
+
+def content(spec: str) -> str:
+    """Digest of the weights that a spec names, where they are a file here, so that a recipe can hold it; else ``.
+
+    A library's own weights go by their tag. SourceError when the detector's files are not whole.
+    """
+    library, _, name = spec.partition(":")
+    if spec == "detector":
+        return files.sealed()
+    path = Path(torch_models.split_side(name)[0] if library == "torchscript" else name.partition("/")[2])
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 class Embedder:
-    """A model and its own preprocessing. `facts` tells which, for the manifest."""
+    """A model and its own preprocessing. `facts` tells which, for the manifest; `size` the px a side that it sees."""
 
     def __init__(self, spec: str, device: str = "auto") -> None:
-        """Load `open_clip:MODEL/WEIGHTS` or `timm:MODEL/WEIGHTS`; WEIGHTS is a tag of the library or a file.
+        """Load what `spec` names, one of `SPECS`. Without a GPU, the detector runs through OpenVINO, without torch.
 
         Raises SourceError when the model is unknown, or its weights cannot be had or are no numbers.
         """
-        import torch
-
-        self._torch = torch
-        gpu = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
-        self._device = "cuda" if gpu and device == "auto" else device if device != "auto" else "cpu"
-        self._dtype = torch.bfloat16 if gpu else torch.float32
-        library, _, name = spec.partition(":")
-        model, weights = name.partition("/")[::2]
         try:
-            net, self._forward, self._preprocess, self.size = _LOADERS[library](model, weights)
-            digest = _digest(net)
+            check(spec)
+            model = _opened(spec, device)
         except Exception as error:  # hubs, registries and files each fail in their own way
             said = " ".join(str(error).split())[:500]
-            raise SourceError(f"embedding = {spec!r}: {type(error).__name__}: {said}") from None
-        self.facts = {"model": spec, "weights": digest, "preprocessing": " ".join(str(self._preprocess).split())}
-        net.requires_grad_(False).eval().to(self._device, self._dtype)
+            kind = "" if isinstance(error, SourceError) else f"{type(error).__name__}: "
+            raise SourceError(f"embedding = {spec!r}: {kind}{said}") from None
+        self._prepare, self._forward = model.prepare, model.__call__
+        self.size = model.size
+        self.facts = {"model": spec, **model.facts}
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
-        """What the model sees of a picture: (H, W, 3) uint8 RGB -> (3, S, S) float32 tensor, S = `size` px."""
-        from PIL import Image
-
-        return self._preprocess(Image.fromarray(pixels))
+        """What the model sees of (H, W, 3) uint8 RGB: (112, 112, 3) uint8 for the detector, else a float32 tensor."""
+        return self._prepare(pixels)
 
     def __call__(self, prepared: Sequence[Any]) -> list[NDArray[np.float16] | None]:
         """Embed prepared pictures -> (D,) float16 of unit length each; None where the model gave nothing finite."""
-        torch = self._torch
-        with torch.inference_mode():
-            out = self._forward(torch.stack(list(prepared)).to(self._device, self._dtype)).float()
-            length = out.norm(dim=-1, keepdim=True)
-            sound = (length[:, 0] > 0) & torch.isfinite(length[:, 0])
-            unit = (out / length).half().cpu().numpy()
+        vectors = self._forward(prepared)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            length = np.linalg.norm(vectors, axis=1, keepdims=True)
+            unit = (vectors / length).astype(np.float16)
+        sound = (length[:, 0] > 0) & np.isfinite(length[:, 0])
         return [vector if fine else None for vector, fine in zip(unit, sound.tolist(), strict=True)]
 
 
-def _open_clip(model: str, weights: str) -> tuple[Any, Callable[[Any], Any], Any, int]:
-    import open_clip
-
-    if model not in open_clip.list_models():
-        raise ValueError(f"open_clip has no model {model!r}")
-    if not weights:
-        raise ValueError(f"say which weights: open_clip:{model}/TAG-OR-FILE")
-    net, _, preprocess = open_clip.create_model_and_transforms(model, pretrained=weights, weights_only=True)
-    size = net.visual.image_size
-    return net.visual, net.encode_image, preprocess, size[0] if isinstance(size, tuple) else size
-
-
-def _timm(model: str, weights: str) -> tuple[Any, Callable[[Any], Any], Any, int]:
-    import timm
-
-    is_file = Path(weights).suffix in (".safetensors", ".pt", ".pth", ".bin")
-    if is_file:
-        net = timm.create_model(model, num_classes=0)
-        missing = net.load_state_dict(_read_weights(weights), strict=False).missing_keys  # a head too many is no fault
-        if missing:
-            raise ValueError(f"{weights} has no {', '.join(missing[:3])}; is it of another model?")
-    else:
-        net = timm.create_model(f"{model}.{weights}" if weights else model, pretrained=True, num_classes=0)
-    config = timm.data.resolve_model_data_config(net)
-    return net, net, timm.data.create_transform(**config, is_training=False), config["input_size"][-1]
-
-
-_LOADERS = {"open_clip": _open_clip, "timm": _timm}
-LIBRARIES = tuple(_LOADERS)
-
-
-def _read_weights(path: str) -> dict[str, Any]:
-    """Read a state dict without running code from the file: safetensors, or torch's `weights_only`."""
-    if path.endswith(".safetensors"):
-        from safetensors.torch import load_file
-
-        return dict(load_file(path))
-    import torch
-
-    read: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(read.get("state_dict", read))
-
-
-def _digest(net: Any) -> str:
-    """Digest of the weights as they are in memory, in the order of their names: 64 hex digits; refuses NaN."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(f"weights `{name}` are not finite")
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+def _opened(spec: str, device: str) -> Runner:
+    if spec == "detector":
+        return open_detector(device)
+    library, _, name = spec.partition(":")
+    return torch_models.TorchRunner(_NETS[library](name), device)

@@ -4,6 +4,8 @@ Geometry is one affine warp, so a picture is sampled once, whatever was done to 
 here: the benchmark is signed in all eight of them, so the network need not spend itself on learning them.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import cv2
@@ -11,7 +13,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from curate.detector.model import SIDE
+from curate.detector.pixels import SIDE
 
 Pixels = NDArray[np.uint8]
 _WORDS = ("SALE", "www.photos.com", "NEW", "summer 2019", "@user", "50% OFF", "copyright", "Hello world", "pinterest")
@@ -53,7 +55,8 @@ def _placed(tile: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
         return _warped(tile, Frame(centre, (width, height), angle), _ground(rng), cv2.BORDER_CONSTANT)
     share = float(np.exp(rng.uniform(np.log(0.22), 0))) if kind < 0.8 else 1.0
     fill = cv2.BORDER_CONSTANT if rng.random() < 0.5 else cv2.BORDER_REFLECT_101
-    return _warped(tile, _crop(share, float(np.exp(rng.normal(0, 0.12))), rng)._replace(angle=angle), _ground(rng), fill)
+    frame = _crop(share, float(np.exp(rng.normal(0, 0.12))), rng)._replace(angle=angle)
+    return _warped(tile, frame, _ground(rng), fill)
 
 
 def _crop(share: float, aspect: float, rng: np.random.Generator) -> Frame:
@@ -64,7 +67,8 @@ def _crop(share: float, aspect: float, rng: np.random.Generator) -> Frame:
 
 
 def _warped(tile: Pixels, frame: Frame, ground: tuple[int, ...], fill: int) -> Pixels:
-    return cv2.warpAffine(tile, _matrix(tile, frame), (SIDE, SIDE), None, cv2.INTER_LINEAR, fill, ground)
+    warped = cv2.warpAffine(tile, _matrix(tile, frame), (SIDE, SIDE), None, cv2.INTER_LINEAR, fill, ground)
+    return np.asarray(warped, np.uint8)
 
 
 def _matrix(tile: Pixels, frame: Frame) -> NDArray[np.float64]:
@@ -103,7 +107,7 @@ def _light(seen: Pixels, rng: np.random.Generator) -> Pixels:
     """Brightness, contrast and gamma: one table of 256 values."""
     levels = np.arange(256) / 255
     levels = (levels ** np.exp(rng.normal(0, 0.25)) - 0.5) * np.exp(rng.normal(0, 0.25)) + 0.5 + rng.normal(0, 0.08)
-    return cv2.LUT(seen, np.clip(levels * 255, 0, 255).astype(np.uint8))
+    return np.asarray(cv2.LUT(seen, np.clip(levels * 255, 0, 255).astype(np.uint8)), np.uint8)
 
 
 def _tint(seen: Pixels, rng: np.random.Generator) -> Pixels:
@@ -111,11 +115,11 @@ def _tint(seen: Pixels, rng: np.random.Generator) -> Pixels:
     grey = np.full((3, 3), 1 / 3)
     turned = np.roll(np.eye(3), 1, 0) * rng.normal(0, 0.15)
     matrix = grey + (np.eye(3) + turned - np.eye(3) * turned.sum() / 3 - grey) * rng.uniform(0.0, 2.2)
-    return cv2.transform(seen, matrix.astype(np.float32))
+    return np.asarray(cv2.transform(seen, matrix.astype(np.float32)), np.uint8)
 
 
 def _grey(seen: Pixels, rng: np.random.Generator) -> Pixels:
-    return cv2.cvtColor(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def _banner(seen: Pixels, rng: np.random.Generator) -> Pixels:
@@ -136,7 +140,7 @@ def _text(seen: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _blur(seen: Pixels, rng: np.random.Generator) -> Pixels:
-    return cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.4, 1.8)))
+    return np.asarray(cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.4, 1.8))), np.uint8)
 
 
 def _noise(seen: Pixels, rng: np.random.Generator) -> Pixels:
@@ -148,13 +152,24 @@ def _shrunk(seen: Pixels, rng: np.random.Generator) -> Pixels:
     """Down to 20 to 90 pixels a side and up again."""
     side = int(np.exp(rng.uniform(np.log(20), np.log(90))))
     small = cv2.resize(seen, (side, side), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (SIDE, SIDE), interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
+    grown = cv2.resize(small, (SIDE, SIDE), interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
+    return np.asarray(grown, np.uint8)
 
 
 def _encoded(seen: Pixels, rng: np.random.Generator) -> Pixels:
     data = simplejpeg.encode_jpeg(np.ascontiguousarray(seen), quality=int(rng.integers(8, 70)))
-    return simplejpeg.decode_jpeg(data)
+    decoded: Pixels = simplejpeg.decode_jpeg(data)
+    return decoded
 
 
-_EDITS = ((0.4, _light), (0.3, _tint), (0.12, _grey), (0.12, _banner), (0.15, _text), (0.12, _blur), (0.15, _noise), (0.3, _shrunk))
+_EDITS = (
+    (0.4, _light),
+    (0.3, _tint),
+    (0.12, _grey),
+    (0.12, _banner),
+    (0.15, _text),
+    (0.12, _blur),
+    (0.15, _noise),
+    (0.3, _shrunk),
+)
 """Each edit and its chance."""

@@ -4,6 +4,8 @@ A large photograph gives many tiles: the whole, its quarters, its twelfths. Tile
 carries the number of its picture, and the loss never counts two tiles of one picture as different.
 """
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import chain, cycle
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from curate.demo.pictures import KINDS
+from curate.errors import SourceError
 
 SIDE = 192
 """Pixels a side of a tile: a crop to 30 % of its area still has 105, about what the network sees."""
@@ -29,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Tiles(NamedTuple):
-    """`pixels` (N, 192, 192, 3) uint8 RGB and `picture` (N,) int64, the number of the picture that each was cut from."""
+    """`pixels` (N, 192, 192, 3) uint8 RGB, and `picture` (N,) int64: the number of the picture each was cut from."""
 
     pixels: NDArray[np.uint8]
     picture: NDArray[np.int64]
@@ -43,6 +46,8 @@ def tiles(folders: Iterable[Path], at_most: int, drawn: int, seed: int) -> Tiles
         for tile in _cut(_on_ground(image, rng)):
             pixels.append(tile)
             picture.append(number)
+    if not pixels:
+        raise SourceError("no picture to train on: name folders with pictures, or have some drawn (--drawn)")
     return Tiles(np.stack(pixels), np.array(picture, dtype=np.int64))
 
 
@@ -77,12 +82,13 @@ def _cut(picture: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
                     row * height // rows : (row + 1) * height // rows,
                     column * width // columns : (column + 1) * width // columns,
                 ]
-                tile = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+                tile: NDArray[np.uint8] = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
                 if tile.std() > 8:
                     yield tile
 
 
 def _on_ground(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Cut-out pictures get a ground of one light colour, as they have on the web."""
-    ground = Image.new("RGBA", image.size, tuple(int(value) for value in rng.choice([255, 255, 240, 200], 3)) + (255,))
+    red, green, blue = (int(value) for value in rng.choice([255, 255, 240, 200], 3))
+    ground = Image.new("RGBA", image.size, (red, green, blue, 255))
     return np.asarray(Image.alpha_composite(ground, image).convert("RGB"))
