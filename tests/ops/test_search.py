@@ -9,26 +9,9 @@ from hypothesis import strategies as st
 
 from curate.ops.groups import connected, keepers
 from curate.ops.hashing import view
-from curate.ops.search import HammingIndex
 from curate.ops.verify import similarity, square_of
 from curate.ops.views import TURNS, regions, thumbnail, turned
-from tests.pictures import Pixels, draw
-
-
-def hashes(*values: int) -> Pixels:
-    """256-bit hashes by their last bytes."""
-    return np.array([list(value.to_bytes(32)) for value in values], np.uint8)
-
-
-def test_all_pairs_within_the_radius_and_no_others() -> None:
-    pairs = HammingIndex(hashes(0b0, 0b111, 0b1)).within(hashes(0b1, 0b1111, 0xFFFF), 1)
-    assert list(zip(pairs.query, pairs.reference, pairs.distance, strict=True)) == [(0, 0, 1), (0, 2, 0), (1, 1, 1)]
-
-
-@pytest.mark.parametrize(("references", "queries"), [((), (1,)), ((1,), ()), ((), ())])
-def test_searching_nothing_finds_nothing(references: tuple[int, ...], queries: tuple[int, ...]) -> None:
-    index = HammingIndex(hashes(*references).reshape(-1, 32))
-    assert len(index.within(hashes(*queries).reshape(-1, 32), 128).query) == 0
+from tests.pictures import draw
 
 
 def test_similarity_is_correlation() -> None:
