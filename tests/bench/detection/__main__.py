@@ -23,9 +23,9 @@ def main() -> None:
     """Measure what the arguments ask for, print it, and write it to `--out`."""
     asked = _arguments()
     pictures = load(asked.pictures)
+    pictures = pictures._replace(originals=pictures.originals[: asked.originals])
     if asked.end_to_end:
-        found = end_to_end.measure(pictures, asked.photographs, asked.out)
-        print(found)
+        end_to_end.main(pictures, asked.photographs)
         return
     trials = [copies(edit, pictures.originals, pictures.grounds) for edit in EDITS]
     print(
@@ -42,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     cache = Path.home() / ".cache" / "curate-bench"
     parser.add_argument("--peers", type=Path, default=cache, help="folder for the peers' models and vectors")
     parser.add_argument("--out", type=Path, help="folder for detection.json, .md and suspects.png")
+    parser.add_argument("--originals", type=int, help="only so many of the originals, for a quick look")
     parser.add_argument("--ours-only", action="store_true", help="leave the peers out")
     parser.add_argument("--end-to-end", action="store_true", help="2,000 photographs with 200 copies, through a run")
     parser.add_argument("--photographs", type=Path, nargs="*", default=[], help="folders of large ones, to cut up")

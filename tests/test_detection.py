@@ -1,0 +1,174 @@
+"""The small version of `make bench-detection`: drawn pictures, every edit, and what each part of the search is for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from curate.demo.pictures import KINDS
+from curate.ops.edits import EDITS
+from curate.stages.contamination import ContaminationSettings
+from tests.bench.detection import table
+from tests.bench.detection.end_to_end import Planted
+from tests.bench.detection.ours import Ours
+from tests.bench.detection.pictures import Picture, copies
+from tests.bench.detection.table import OURS, Column, Count
+
+ORIGINALS, STRANGERS, GROUNDS = 4, 2, 1
+"""Pictures of each of the ten drawn kinds."""
+SIZES = ((320, 240), (300, 400), (400, 300), (360, 360))
+
+FLOORS = {
+    **dict.fromkeys(("JPEG q10", "resize 50 %", "squash to square", "blur 2", "grey", "noise 15"), 1.0),
+    **dict.fromkeys(("brightness + contrast 1.4", "saturation 2", "text overlay", "resize to 32 px"), 0.9),
+    **dict.fromkeys(("mirror", "quarter turn"), 1.0),
+}
+"""Least recall on drawn pictures, which are flatter than photographs; edits that are not named are not found yet."""
+
+
+# -- the table on drawn pictures ---------------------------------------------------------------------------------------
+
+
+@cache
+def drawn(first: int, count: int) -> list[Picture]:
+    """Pictures number `first` and on of each kind, the same each time."""
+    made = []
+    for number, (name, draw) in enumerate(KINDS.items()):
+        for at in range(first, first + count):
+            out = io.BytesIO()
+            picture = draw(np.random.default_rng([number, at]), SIZES[at % len(SIZES)]).image
+            picture.convert("RGB").save(out, "JPEG", quality=92)
+            made.append(Picture(f"{name}{at}", out.getvalue()))
+    return made
+
+
+def benchmark() -> list[bytes]:
+    """The originals, and strangers that no copy shows."""
+    return [picture.jpeg for picture in drawn(0, ORIGINALS) + drawn(ORIGINALS, STRANGERS)]
+
+
+def counted(ours: Ours, edit: str) -> Count:
+    """What is found of the copies by one edit."""
+    trial = copies(edit, drawn(0, ORIGINALS), drawn(ORIGINALS + STRANGERS, GROUNDS))
+    return table.count(ours.scores(trial.jpegs), 0.5)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Ours:
+    """Our detection with all its parts."""
+    return Ours(benchmark())
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_copies_are_found_and_nobody_is_accused(whole: Ours, edit: str) -> None:
+    found = counted(whole, edit)
+    assert found.pictures == 40
+    assert found.recall >= FLOORS.get(edit, 0)
+    assert found.false == 0
+
+
+def test_the_floors_are_of_edits_in_the_table() -> None:
+    assert set(FLOORS) <= set(EDITS) == set(table.FLOORS)
+
+
+# -- each part earns its place -----------------------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """A part of the search: how to take it away, and the edits that are then found less than their floor."""
+
+    remove: dict[str, Any]
+    serves: tuple[str, ...]
+
+
+def without_views(named: str) -> Callable[[pa.Table], pa.Table]:
+    """Take the views of the benchmark whose name contains `named` away."""
+    return lambda views: views.filter(pc.invert(pc.match_substring(views["view"], named)))
+
+
+def without_columns(named: str) -> Callable[[pa.Table], pa.Table]:
+    """Empty the columns of the corpus' signatures whose name contains `named`."""
+
+    def change(signatures: pa.Table) -> pa.Table:
+        for number, field in enumerate(signatures.schema):
+            if named in field.name:
+                signatures = signatures.set_column(number, field, pa.nulls(len(signatures), field.type))
+        return signatures
+
+    return change
+
+
+PARTS = {
+    "turned views": Part({"change_views": without_views("+")}, ("mirror", "quarter turn")),
+    "mirrored views": Part({"change_views": without_views("+mirror")}, ("mirror",)),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_without_a_part_an_edit_falls_below_its_floor(name: str) -> None:
+    part = PARTS[name]
+    ours = Ours(benchmark(), **part.remove)
+    for edit in part.serves:
+        assert counted(ours, edit).recall < FLOORS[edit]
+
+
+def test_without_verification_strangers_are_accused() -> None:
+    """At a radius where hashes alone accuse strangers, verification clears them all."""
+
+    def false(**settings: Any) -> int:
+        ours = Ours(benchmark(), matching=ContaminationSettings(radius=100, **settings))
+        return counted(ours, "blur 2").false
+
+    assert false() == 0
+    assert false(min_similarity=-1) > 0
+
+
+# -- the counting itself -----------------------------------------------------------------------------------------------
+
+SCORES = np.array([[0.9, 0.1, 0.8], [0.2, 0.3, 0.1]], np.float32)
+"""Two pictures in a benchmark of three: the first found well, the second badly; the worst unrelated pair has .8."""
+
+
+def test_a_trial_is_counted_by_hand() -> None:
+    assert table.count(SCORES, 0.5) == Count(pictures=2, found=1, unrelated=4, false=1)
+    assert table.count(SCORES, 0.3) == Count(pictures=2, found=2, unrelated=4, false=1)
+
+
+def test_the_interval_is_that_of_clopper_and_pearson() -> None:
+    low, high = Count(400, 396, 0, 0).interval()
+    assert (round(low, 4), round(high, 4)) == (0.9746, 0.9973)
+    assert Count(10, 10, 0, 0).interval()[1] == 1
+    assert Count(10, 0, 0, 0).interval()[0] == 0
+
+
+@pytest.mark.parametrize(("per_million", "false"), [(0, 0), (250_000, 1), (500_000, 2)])
+def test_the_threshold_keeps_to_a_rate_of_false_pairs(per_million: float, false: int) -> None:
+    threshold = table.threshold_for([SCORES], per_million)
+    assert table.count(SCORES, threshold).false == false
+
+
+def test_shortfalls_are_named_with_their_interval_and_the_rival() -> None:
+    good, bad = np.eye(400, dtype=np.float32), np.zeros((400, 400), np.float32)
+    scores = dict.fromkeys(table.FLOORS, good) | {"mirror": bad, table.LOOKALIKES: good}
+    rival = Column("peer", scores | {"mirror": good}, 0.5)
+    found = table.tabulate([rival, Column(OURS, scores, 0.5)])
+    assert table.shortfalls(found, rival="peer") == [
+        "mirror: 0 of 400 (95 % interval 0 to 0.9), floor 99",
+        "mirror: 0 found, peer 400",
+    ]
+    assert table.markdown(table.cells(found)).splitlines()[12] == "| mirror | 400 | 99 | 100 | 0 |"
+
+
+def test_planted_copies_are_found_by_either_side_of_a_pair() -> None:
+    joined = [("copy0", "a"), ("b", "copy1"), ("c", "a"), ("copy2", "a")]
+    edit = {"copy0": "jpeg", "copy1": "text", "copy2": "rot5"}
+    planted = Planted({"copy0": "a", "copy1": "b", "copy2": "c"}, edit, joined)
+    assert {name: n for name, n in planted.found().items() if n} == {"jpeg": 1, "text": 1}
+    assert planted.wrong() == [("c", "a"), ("copy2", "a")]
