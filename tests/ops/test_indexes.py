@@ -91,6 +91,9 @@ def test_all_cosines_from_the_least_up(engine: str, kind: type[np.floating[Any]]
 def test_a_vector_is_as_near_as_can_be_to_itself(engine: str) -> None:
     vectors = np.random.default_rng(1).standard_normal((50, 7)).astype(np.float32)
     assert listed(CosineIndex(vectors * 3, engine).within(vectors, 1)) == [(i, i, 1.0) for i in range(50)]
+    for dims in range(1, 40):  # all values alike, so that all are rounded the same way
+        ones = np.ones((1, dims), np.float32)
+        assert listed(CosineIndex(ones, engine).within(ones, 1)) == [(0, 0, 1.0)]
 
 
 @given(st.data())
