@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.detector import files, graph
-from curate.detector.pixels import HOW, SIDE, squash
+from curate.detector.pixels import HOW, SEEN, SIDE, squash
 from curate.errors import SourceError
 
 Pixels = NDArray[np.uint8]
@@ -45,7 +45,7 @@ class DetectorRunner:
     def __init__(self, run: Callable[[Pixels], Vectors], batch: int, facts: dict[str, str]) -> None:
         """`run` takes (`batch`, 112, 112, 3) uint8, never more nor less."""
         self._run = run
-        self._batch = np.zeros((batch, SIDE, SIDE, 3), np.uint8)
+        self._batch = np.zeros((batch, *SEEN), np.uint8)
         self.facts = facts | {"preprocessing": HOW}
 
     def prepare(self, pixels: Pixels) -> Pixels:

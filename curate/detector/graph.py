@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.detector.pixels import SIDE
+from curate.detector.pixels import SEEN
 
 if TYPE_CHECKING:
     from curate.detector.model import Detector
@@ -30,7 +30,7 @@ def export(detector: Detector, path: Path) -> None:
     from curate.detector.model import OfPictures
 
     openvino = _openvino()
-    pictures = torch.zeros(BATCH, SIDE, SIDE, 3, dtype=torch.uint8)
+    pictures = torch.zeros(BATCH, *SEEN, dtype=torch.uint8)
     model = openvino.convert_model(torch.export.export(OfPictures(detector).eval(), (pictures,)))
     model.reshape({0: list(pictures.shape)})
     openvino.save_model(model, path, compress_to_fp16=True)

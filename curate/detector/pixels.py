@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 SIDE = 112
 """Pixels a side."""
+SEEN = (SIDE, SIDE, 3)
+"""The shape of one picture as the detector takes it, uint8."""
 HOW = f"squashed to {SIDE} x {SIDE} px RGB, a longer side by the mean of areas, a shorter one linearly"
 
 

@@ -32,8 +32,8 @@ class About:
 def save(path: Path, detector: Detector, recipe: str, step: int) -> None:
     """Write weights as float16; each number is off by 5e-4 of itself at most, the vectors' cosine is above .9999."""
     state = {name: tensor.detach().cpu().half().contiguous() for name, tensor in detector.state_dict().items()}
-    about = {"format": FORMAT, "shape": json.dumps(asdict(detector.shape)), "recipe": recipe, "step": str(step)}
-    save_file(state, path, about)
+    about = {"format": FORMAT, "shape": asdict(detector.shape), "recipe": recipe, "step": step}
+    save_file(state, path, {"about": json.dumps(about)})  # one entry, since safetensors shuffles several
     path.chmod(0o644)  # safetensors makes it the owner's alone, and it is to be installed for all
 
 
@@ -48,31 +48,34 @@ def load(path: Path) -> tuple[Detector, About]:
     except (SafetensorError, OSError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
         raise SourceError(f"{path} holds no weights of a detector: {said}") from None
-    with torch.device("meta"):  # shapes only: nothing is drawn at random, which is slow and would move torch's seed
-        detector = Detector(about.shape)
-    if faults := _faults(state, detector.state_dict()):
+    with torch.device("meta"):  # shapes only: what the header says takes no memory before the tensors bear it out
+        wanted = Detector(about.shape).state_dict()
+    if faults := _faults(state, wanted):
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         raise SourceError(f"{path} is not of a detector of {about.shape}: {'; '.join(faults[:5])}{more}")
-    detector.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    with torch.random.fork_rng(devices=[]):  # weights drawn only to be replaced must not move the caller's seed
+        detector = Detector(about.shape)
+    detector.load_state_dict(state)
     return detector.requires_grad_(False).eval(), about
 
 
-def _about(said: Mapping[str, str]) -> About:
+def _about(header: Mapping[str, str]) -> About:
     """Read the header; ValueError where it is not ours."""
-    if said.get("format") != FORMAT:
-        raise ValueError(f"its format is {said.get('format')!r}, not {FORMAT!r}")
-    if lacking := {"shape", "recipe", "step"} - said.keys():
-        raise ValueError(f"its header lacks {', '.join(sorted(lacking))}")
-    sizes: Any = json.loads(said["shape"])
+    said: Any = json.loads(header.get("about", "{}"))
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise ValueError(f"its header says {str(said)[:100]!r}, not that its format is {FORMAT!r}")
+    sizes, recipe, step = (said.get(name) for name in ("shape", "recipe", "step"))
+    if type(recipe) is not str or type(step) is not int:
+        raise ValueError(f"its recipe is {recipe!r} and its step {step!r}, not a digest and a number")
     names = [field.name for field in fields(Shape)]
     if not isinstance(sizes, dict) or sorted(sizes) != sorted(names):
-        raise ValueError(f"its shape is {said['shape']!r}, not sizes of {', '.join(names)}")
+        raise ValueError(f"its shape is {sizes!r}, not sizes of {', '.join(names)}")
     for name, size in sizes.items():
         if type(size) is not int or not 1 <= size <= _MOST[name]:
             raise ValueError(f"its {name} is {size!r}, not 1 to {_MOST[name]}")
     if sizes["width"] % 8 or sizes["width"] % sizes["heads"]:
         raise ValueError(f"its width {sizes['width']} does not divide by 8 and by {sizes['heads']} heads")
-    return About(Shape(**sizes), said["recipe"], int(said["step"]))
+    return About(Shape(**sizes), recipe, step)
 
 
 def _faults(state: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

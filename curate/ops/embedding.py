@@ -20,19 +20,18 @@ _NETS: dict[str, Callable[[str], torch_models.Net]] = {
     "timm": torch_models.timm,
     "torchscript": torch_models.torchscript,
 }
-LIBRARIES = ("open_clip", "timm")
-"""The libraries whose models are named MODEL/WEIGHTS."""
 SPECS = "detector, open_clip:MODEL/WEIGHTS, timm:MODEL/WEIGHTS or torchscript:FILE?side=PX"
 """What can be asked for; WEIGHTS is a tag of the library or a file."""
 
 
-def check(spec: str) -> None:
-    """Hold a spec against `SPECS` without opening anything; ValueError says what is wanted."""
+def checked_spec(spec: str) -> str:
+    """Give back a spec that is one of `SPECS`, without opening anything; ValueError says what is wanted."""
     library, _, name = spec.partition(":")
     if spec != "detector" and (library not in _NETS or not name):
-        raise ValueError(f"want {SPECS}")
+        raise ValueError(f"want none, {SPECS}")
     if library == "torchscript":
         torch_models.split_side(name)
+    return spec
 
 
 def content(spec: str) -> str:
@@ -56,7 +55,7 @@ class Embedder:
         Raises SourceError when the model is unknown, or its weights cannot be had or are no numbers.
         """
         try:
-            check(spec)
+            checked_spec(spec)
             model = _opened(spec, device)
         except Exception as error:  # hubs, registries and files each fail in their own way
             said = " ".join(str(error).split())[:500]
@@ -64,6 +63,7 @@ class Embedder:
             raise SourceError(f"embedding = {spec!r}: {kind}{said}") from None
         self._prepare, self._forward = model.prepare, model.__call__
         self.size = model.size
+        self.colour = getattr(model, "colour", True)
         self.facts = {"model": spec, **model.facts}
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:

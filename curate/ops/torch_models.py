@@ -40,7 +40,7 @@ class TorchRunner:
         self._dtype = torch.bfloat16 if gpu and opened.can_halve else torch.float32
         self._forward, self._preprocess, self.size = opened.forward, opened.preprocess, opened.size
         self.facts = {"weights": opened.weights, "preprocessing": " ".join(str(self._preprocess).split())}
-        opened.net.requires_grad_(False).eval().to(self._device, self._dtype)
+        opened.net.eval().to(self._device, self._dtype)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
         """(H, W, 3) uint8 RGB -> (3, S, S) float32 tensor."""

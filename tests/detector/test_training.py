@@ -1,0 +1,167 @@
+"""Training: it learns, it goes on exactly where it stopped, and what it leaves can be shipped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from curate.detector import files
+from curate.detector.embed import open_detector
+from curate.detector_training import facts
+from curate.detector_training.augment import lightly, strongly
+from curate.detector_training.card import BEGIN, END
+from curate.detector_training.command import main
+from curate.detector_training.recipe import Recipe, digest
+from curate.detector_training.state import State, averaged
+from curate.detector_training.tiles import Tiles, tiles
+from curate.detector_training.training import train
+from curate.errors import SourceError
+from tests.detector.conftest import TINY
+from tests.pictures import Pixels, draw, image
+
+QUICK = Recipe(steps=6, batch=8, warmup=2, queue=24, save_every=2, workers=0)
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(
+    few: Tiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(few, TINY, QUICK, tmp_path / "whole")
+    saved = State.save
+
+    def stopped(state: State, out: Path) -> None:
+        saved(state, out)
+        if state.step == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(State, "save", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(few, TINY, QUICK, tmp_path / "cut")
+    assert averaged(tmp_path / "cut")[1] == 4
+    assert same(train(few, TINY, QUICK, tmp_path / "cut"), whole)
+    assert same(train(few, TINY, QUICK, tmp_path / "cut"), whole)  # nothing is left to do
+    assert not same(train(few, TINY, replace(QUICK, seed=1), tmp_path / "other"), whole)
+
+
+def test_training_lowers_the_loss(few: Tiles, tmp_path: Path) -> None:
+    recipe = replace(QUICK, steps=40, rate=3e-3, queue=8, average=0.9)
+    rng = np.random.default_rng(9)
+    seen = [torch.from_numpy(np.stack(side)).float() for side in zip(*_pairs(few, rng), strict=True)]
+
+    def share_apart(net: torch.nn.Module) -> float:
+        """Mean cosine of copies less that of strangers."""
+        with torch.inference_mode():
+            light, strong = (net(side.permute(0, 3, 1, 2)) for side in seen)
+        cosine = strong @ light.T
+        return float(cosine.diagonal().mean() - cosine[~torch.eye(len(cosine), dtype=torch.bool)].mean())
+
+    before = share_apart(State(TINY, recipe, "cpu").average)
+    assert share_apart(train(few, TINY, recipe, tmp_path)) > before + 0.05
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [20, 40]
+    assert rows[1]["loss"] < rows[0]["loss"]
+
+
+def _pairs(few: Tiles, rng: np.random.Generator) -> list[tuple[Pixels, Pixels]]:
+    first = np.unique(few.picture, return_index=True)[1]
+    return [(lightly(few.pixels[i], rng), strongly(few.pixels[i], few.pixels[0], rng)) for i in first]
+
+
+def test_a_checkpoint_of_another_training_is_refused(few: Tiles, tmp_path: Path) -> None:
+    train(few, TINY, replace(QUICK, steps=2), tmp_path)
+    with pytest.raises(SourceError, match="no checkpoint of this training"):
+        train(few, replace(TINY, depth=2), QUICK, tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"broken")
+    with pytest.raises(SourceError, match="no checkpoint of this training"):
+        averaged(tmp_path)
+
+
+def test_edits_are_drawn_from_the_seed_alone() -> None:
+    tile, other = draw(1, 192, 192), draw(2, 192, 192)
+    kept = tile.copy(), other.copy()
+    seen = []
+    for seed in range(60):
+        once, again = (strongly(tile, other, np.random.default_rng(seed)) for _ in range(2))
+        assert (once == again).all()
+        assert once.shape == (112, 112, 3)
+        assert once.dtype == np.uint8
+        assert lightly(tile, np.random.default_rng(seed)).shape == (112, 112, 3)
+        seen.append(once.tobytes())
+    assert len(set(seen)) == 60
+    assert (tile == kept[0]).all()
+    assert (other == kept[1]).all()
+
+
+def test_tiles_carry_the_number_of_their_picture(tmp_path: Path) -> None:
+    image(1, 700, 500).save(tmp_path / "a.png")  # the whole and four quarters
+    image(2, 100, 90).save(tmp_path / "b.jpg")
+    (tmp_path / "c.png").write_text("no picture")
+    image(3, 63, 200).save(tmp_path / "tiny.png")
+    made = tiles([tmp_path], 10, 1, 0)
+    assert made.picture.tolist() == [0] * 5 + [1, 3]  # the drawn one is last
+    assert made.pixels.shape == (7, 192, 192, 3)
+    assert made.pixels.dtype == np.uint8
+    again = tiles([tmp_path], 10, 1, 0)
+    assert (made.pixels == again.pixels).all()
+    with pytest.raises(SourceError, match="no picture to train on"):
+        tiles([], 10, 0, 0)
+
+
+def test_the_digest_is_of_what_decides_the_weights() -> None:
+    assert digest(TINY, QUICK) == digest(TINY, replace(QUICK, workers=3, save_every=9))
+    assert digest(TINY, QUICK) != digest(TINY, replace(QUICK, steps=7))
+    assert digest(TINY, QUICK) != digest(replace(TINY, depth=2), QUICK)
+
+
+def test_the_cost_is_that_of_all_sittings(tmp_path: Path) -> None:
+    rows = [(20, 10.0), (40, 21.0), (40, 5.0), (60, 16.0), (80, 26.0)]
+    lines = [json.dumps({"step": step, "seconds": s, "loss": 1.0, "hit": 0.5}) for step, s in rows]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    assert facts.cost(tmp_path, 60).seconds == 37.0
+
+
+def test_the_job_trains_and_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image(1, 300, 200).save(tmp_path / "a.png")
+    sources = tmp_path / "sources.toml"
+    sources.write_text('[[source]]\nname = "ours"\npictures = 1\nlicence = "CC0-1.0"\n')
+    words = f"--width 32 --depth 1 --heads 2 --dim 16 --steps 20 --batch 4 --queue 8 --workers 0 --out {tmp_path}/run"
+    main([*words.split(), "--pictures", str(tmp_path), "--drawn", "3", "--sources", str(sources), "--device", "cpu"])
+    shipped = tmp_path / "shipped"
+    main(["--out", f"{tmp_path}/run", "--export", str(shipped)])
+    assert open_detector("cpu", shipped).facts["weights"] == files.sealed(shipped)
+    card = (shipped / files.CARD).read_text()
+    for said in (
+        "| ours | 1 | CC0-1.0 |",
+        "20 of 20 steps",
+        files.sealed(shipped),
+        "| depth | 1 |",
+        "Nothing measured",
+    ):
+        assert said in card
+    (shipped / files.CARD).write_text(card.replace("Nothing measured yet.", "recall .9"))
+    before = files.sealed(shipped)
+    main(["--out", f"{tmp_path}/run", "--export", str(shipped)])
+    assert files.sealed(shipped) == before
+    assert f"{BEGIN}\n\nrecall .9\n\n{END}" in (shipped / files.CARD).read_text()
+    with pytest.raises(SystemExit, match="no facts of a training"):
+        main(["--out", f"{tmp_path}/none", "--export", str(shipped)])
+    with pytest.raises(SystemExit, match="no such folder"):
+        main(["--out", f"{tmp_path}/none", "--pictures", f"{tmp_path}/none"])
+
+
+def test_the_job_needs_neither_ray_nor_faiss() -> None:
+    code = "import sys, curate.detector_training.command; print(sorted({'ray', 'faiss'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
