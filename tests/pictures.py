@@ -59,9 +59,9 @@ def sample(key: str, data: bytes, caption: str | None = None, extension: str = "
 
 
 def sign(pictures: dict[str, bytes], shard: str = "00000", **settings: Any) -> pa.Table:
-    """The signatures of images by key; a key's part behind `=` is the caption."""
+    """The signatures of images by key, hashes only unless asked; a key's part behind `=` is the caption."""
     samples = [sample(k.partition("=")[0], data, k.partition("=")[2] or None) for k, data in pictures.items()]
-    return Signer(SignaturesSettings(**settings))(shard, samples)
+    return Signer(SignaturesSettings(**{"embedding": "none", **settings}))(shard, samples)
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:

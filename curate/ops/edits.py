@@ -21,7 +21,7 @@ Edit = Callable[[Pixels, Pixels, Rng], Pixels]
 def copy(name: str, picture: Pixels, other: Pixels, rng: Rng) -> bytes:
     """The edited picture as JPEG bytes. `name` is a key of `EDITS`."""
     edited = np.ascontiguousarray(EDITS[name](picture, other, rng))
-    return simplejpeg.encode_jpeg(edited, quality=90, colorsubsampling="420")
+    return bytes(simplejpeg.encode_jpeg(edited, quality=90, colorsubsampling="420"))
 
 
 def _resized(picture: Pixels, width: int, height: int) -> Pixels:
@@ -32,7 +32,7 @@ def _resized(picture: Pixels, width: int, height: int) -> Pixels:
 
 def _jpeg_10(picture: Pixels, other: Pixels, rng: Rng) -> Pixels:
     coded = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=10)
-    return simplejpeg.decode_jpeg(coded)  # type: ignore[no-any-return]
+    return np.asarray(simplejpeg.decode_jpeg(coded))
 
 
 def _half(picture: Pixels, other: Pixels, rng: Rng) -> Pixels:

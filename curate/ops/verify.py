@@ -1,10 +1,19 @@
-"""The verdict on a candidate pair: do the aligned thumbnails show the same picture?"""
+"""The verdict on a candidate pair: do the two show the same picture?
+
+Most copies show it by their 32 x 32 thumbnails, laid over each other as their views were (`similarity`). The rest, cut,
+turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compared block by block (`compare`).
+"""
 
 from __future__ import annotations
+
+import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from curate.ops.alignment import SURE_POINTS, Matrix, Portrait, adjusted, fit_features, inverted, search
 
 SIDE = 32
 """Side in px of the stored thumbnails."""
@@ -39,3 +48,89 @@ def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[
     image = thumbnail.reshape(SIDE, SIDE)
     square = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return square.astype(np.uint8).reshape(-1)
+
+
+_GRID = 8
+_LEAST_BLOCKS = 6
+_LEAST_VARIANCE = 4.0
+"""Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
+_ALIKE = 0.65
+"""Correlation from which two blocks agree."""
+
+
+class Verdict(NamedTuple):
+    """How well a benchmark image lies over a sample, and how it had to be laid."""
+
+    agreement: float
+    """Share of the blocks with detail, where the two overlap, that agree; 0 to 1."""
+    matrix: Matrix
+    """From pixels of the sample's portrait to those of the image's, (2, 3)."""
+    mirrored: bool
+    shown: float
+    """Share of the image that the sample shows."""
+    covers: float
+    """Share of the sample that the image covers."""
+
+    @property
+    def rotation(self) -> float:
+        """By how many degrees, clockwise, the image was turned: -180 to 180."""
+        return -math.degrees(math.atan2(self.matrix[1, 0], self.matrix[0, 0]))
+
+
+def compare(sample: Portrait, images: tuple[Portrait, Portrait], enough: float) -> Verdict | None:
+    """Align a sample with an image, given as it is and mirrored, and compare; None if no alignment is found.
+
+    Features first; where they do not reach an agreement of `enough`, by correlation. The better of all is returned.
+    """
+    verdicts = []
+    for way in (fit_features, search):
+        for mirror, image in enumerate(images):
+            found = way(sample, image)
+            if found is None:
+                continue
+            matrix = found.matrix if found.points >= SURE_POINTS else adjusted(sample, image, found.matrix)
+            verdicts.append(judge(sample, image, matrix, mirror=bool(mirror)))
+        best = max(verdicts, key=lambda verdict: verdict.agreement, default=None)
+        if best is not None and best.agreement >= enough:
+            break
+    return best
+
+
+def judge(sample: Portrait, image: Portrait, matrix: Matrix, *, mirror: bool) -> Verdict:
+    """Compare block by block what `matrix` lays over each other, in the frame of which it covers more."""
+    inverse = inverted(matrix)
+    covers, shown = _inside(sample, image, matrix), _inside(image, sample, inverse)
+    if covers.mean() >= shown.mean():
+        agreement = _agreement(sample, image, matrix, covers)
+    else:
+        agreement = _agreement(image, sample, inverse, shown)
+    return Verdict(agreement, matrix, mirror, float(shown.mean()), float(covers.mean()))
+
+
+def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool_]:
+    """Which pixels of `frame` the `other` covers, (H, W)."""
+    height, width = frame.grey.shape
+    full = np.ones(other.grey.shape, np.uint8)
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(full, matrix, (width, height), flags=flags) > 0
+
+
+def _agreement(frame: Portrait, other: Portrait, matrix: Matrix, inside: NDArray[np.bool_]) -> float:
+    """The share of the blocks with detail that agree; 0 where there are too few of them to tell."""
+    height, width = frame.grey.shape
+    warped = cv2.warpAffine(other.band, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    block = (np.arange(height)[:, None] * _GRID // height) * _GRID + np.arange(width)[None] * _GRID // width
+    whole = np.bincount(block.ravel(), minlength=_GRID**2)
+    at, x, y = block[inside], frame.band[inside].astype(np.float64), warped[inside].astype(np.float64)
+    count = np.bincount(at, minlength=_GRID**2)
+    use = count >= 0.7 * whole
+    n = np.maximum(count, 1)
+    mean_x, mean_y = (np.bincount(at, v, _GRID**2) / n for v in (x, y))
+    var_x, var_y, cov = (np.bincount(at, v, _GRID**2) / n for v in (x * x, y * y, x * y))
+    var_x, var_y, cov = var_x - mean_x**2, var_y - mean_y**2, cov - mean_x * mean_y
+    use &= np.maximum(var_x, var_y) > _LEAST_VARIANCE
+    if use.sum() < _LEAST_BLOCKS:
+        return 0.0
+    floor = 1e-3  # a block without detail agrees with none that has some
+    alike = cov / np.sqrt(np.maximum(var_x, floor) * np.maximum(var_y, floor))
+    return float((alike[use] > _ALIKE).mean())

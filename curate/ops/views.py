@@ -1,54 +1,136 @@
 """The canonical ways to look at an image. Few on the corpus side, where they cost; many on the benchmark side.
 
-| view             | meets                                                                      |
-|------------------|----------------------------------------------------------------------------|
-| whole            | re-encoded, resized, recoloured, and squeezed to another aspect            |
-| square           | cut to the centre square, as most benchmarks and loaders do                |
-| REGION+TURN      | mirrored, flipped or turned by quarters, before or after either of these    |
+| side      | view               | what                          | the edit it is there for                            |
+|-----------|--------------------|-------------------------------|-----------------------------------------------------|
+| corpus    | whole              | hash, embedding               | re-encoded, resized, squeezed; by embedding, most   |
+| corpus    | square             | hash                          | whole here, cut to its centre in the benchmark      |
+| corpus    | nw, ne, sw, se     | hash                          | one tile of a 2 x 2 collage                         |
+| benchmark | whole              | hash, embedding               | as the corpus' whole                                |
+| benchmark | square, evaluation | hash, embedding               | cut to the centre square, or to 224 of 256 of it    |
+| benchmark | REGION+TURN        | hash; embedding of the whole  | mirrored, flipped, turned by quarters               |
+| benchmark | crop-SIDE-RC       | embedding                     | cut to a third or half of the area, from anywhere   |
 
-The benchmark's REGION+TURN views meet the corpus' `whole` and `square`, so no turned view is made of the corpus.
+The benchmark's turned views meet the corpus' upright ones, so no turned view is made of the corpus.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.ops.hashing import centre_square, view
-from curate.ops.verify import SIDE
+from curate.ops.hashing import view
 
-REGIONS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {"whole": lambda a: a, "square": centre_square}
+Pixels = NDArray[np.uint8]
+THUMBNAIL_SIDE = 32
+"""Side in px of the stored thumbnails."""
+PREVIEW_AREA = 128 * 128
+"""Largest area in px of the stored previews."""
+_LONGEST = 512
+"""Longest side in px of a preview, of however narrow a picture."""
 
-TURNS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "": lambda a: a,
-    "+mirror": lambda a: a[:, ::-1],
-    "+flip": lambda a: a[::-1],
-    "+rot90": lambda a: np.rot90(a, 1),
-    "+rot180": lambda a: np.rot90(a, 2),
-    "+rot270": lambda a: np.rot90(a, 3),
-    "+transpose": lambda a: a.swapaxes(0, 1),
-    "+transverse": lambda a: np.rot90(a, 2).swapaxes(0, 1),
+
+class Box(NamedTuple):
+    """A part of a picture, in shares of its width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Turn(NamedTuple):
+    """A turn: what it does to pixels; whether it mirrors, and then by how many degrees it turns clockwise."""
+
+    apply: Callable[[Pixels], Pixels]
+    mirrored: bool
+    rotation: int
+
+
+WHOLE = Box(0, 0, 1, 1)
+QUARTERS = {
+    "nw": Box(0, 0, 0.5, 0.5),
+    "ne": Box(0.5, 0, 0.5, 0.5),
+    "sw": Box(0, 0.5, 0.5, 0.5),
+    "se": Box(0.5, 0.5, 0.5, 0.5),
 }
+TURNS = {
+    "": Turn(lambda a: a, False, 0),
+    "+mirror": Turn(lambda a: a[:, ::-1], True, 0),
+    "+flip": Turn(lambda a: a[::-1], True, 180),
+    "+rot90": Turn(lambda a: np.rot90(a, 1), False, -90),
+    "+rot180": Turn(lambda a: np.rot90(a, 2), False, 180),
+    "+rot270": Turn(lambda a: np.rot90(a, 3), False, 90),
+    "+transpose": Turn(lambda a: a.swapaxes(0, 1), True, -90),
+    "+transverse": Turn(lambda a: np.rot90(a, 2).swapaxes(0, 1), True, 90),
+}
+EVALUATION = 224 / 256
+"""Side of ImageNet's evaluation crop in units of the centre square's."""
+CROPS = {
+    f"crop-{round(100 * side)}-{row}{column}": Box((1 - side) * column / 2, (1 - side) * row / 2, side, side)
+    for side in (0.55, 0.75)
+    for row in range(3)
+    for column in range(3)
+}
+"""Nine places each of crops to 30 and to 56 % of the area; a crop elsewhere is no more than a seventh of a side off."""
 
 
-def regions(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """The corpus side's views, in the order of `REGIONS`: (H, W) uint8 -> 2 of (64, 64) uint8."""
-    return [view(cut(grey)) for cut in REGIONS.values()]
+def square(width: int, height: int, share: float = 1.0) -> Box:
+    """The largest centred square of a picture of `width` x `height` px, or the centre of it of `share` of its side."""
+    side = min(width, height) * share
+    return Box((1 - side / width) / 2, (1 - side / height) / 2, side / width, side / height)
 
 
-def turned(seen: Iterable[NDArray[np.uint8]], square: bool) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """The benchmark side's views and their names, from its `regions`, each (64, 64) uint8: 16 of (64, 64) uint8.
-
-    A `square` picture's regions are the same, so it has 8.
-    """
-    for name, region in list(zip(REGIONS, seen, strict=True))[: 1 if square else None]:
-        for turn, apply in TURNS.items():
-            yield name + turn, np.ascontiguousarray(apply(region))
+def corpus_regions(width: int, height: int) -> dict[str, Box]:
+    """What is hashed of a corpus picture of `width` x `height` px."""
+    return {"whole": WHOLE, "square": square(width, height), **QUARTERS}
 
 
-def thumbnail(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def benchmark_regions(width: int, height: int) -> dict[str, Box]:
+    """What is hashed, in every turn, of a benchmark picture; `square` only where it is not the whole."""
+    cut = {} if width == height else {"square": square(width, height)}
+    return {"whole": WHOLE, **cut, "evaluation": square(width, height, EVALUATION)}
+
+
+def embedded_views(width: int, height: int) -> Iterator[tuple[str, Box, Turn]]:
+    """What is embedded of a benchmark picture: name, part, turn."""
+    upright = TURNS[""]
+    for name, box in benchmark_regions(width, height).items():
+        yield name, box, upright
+    for name, turn in TURNS.items():
+        if name:
+            yield "whole" + name, WHOLE, turn
+    for name, box in CROPS.items():
+        yield name, box, upright
+
+
+def cut(pixels: Pixels, box: Box) -> Pixels:
+    """The part of a picture: (H, W, ...) uint8 -> (h, w, ...) uint8, at least one px a side."""
+    height, width = pixels.shape[:2]
+    top, left = round(box.top * height), round(box.left * width)
+    down, along = max(1, round(box.height * height)), max(1, round(box.width * width))
+    return pixels[min(top, height - 1) : top + down, min(left, width - 1) : left + along]
+
+
+def hashed(grey: Pixels, regions: dict[str, Box]) -> Pixels:
+    """The parts as hashes look at them: (H, W) uint8 -> (R, 64, 64) uint8."""
+    return np.stack([view(cut(grey, box)) for box in regions.values()])
+
+
+def thumbnail(seen: Pixels) -> Pixels:
     """Shrink a view for verification: (64, 64) uint8 -> (1024,) uint8."""
-    return cv2.resize(seen, (SIDE, SIDE), interpolation=cv2.INTER_AREA).reshape(-1)  # type: ignore[return-value]
+    small = cv2.resize(seen, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
+    return small.reshape(-1)  # type: ignore[return-value]
+
+
+def preview(grey: Pixels) -> Pixels:
+    """Shrink a picture, its shape kept, for alignment: (H, W) uint8 -> (h, w) uint8 with h * w <= 128 * 128."""
+    height, width = grey.shape
+    scale = min(1.0, (PREVIEW_AREA / (height * width)) ** 0.5, _LONGEST / max(height, width))
+    if scale == 1:
+        return grey
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

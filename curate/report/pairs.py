@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.stages.contamination import changed
 from curate.store import Store
 
 
@@ -28,9 +29,7 @@ class Pair:
     match: Place
     kind: str
     view: str
-    distance: int
-    threshold: int
-    similarity: float
+    evidence: str
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,15 @@ def galleries(store: Store, most: int) -> list[Gallery]:
     return [*found, _gallery("", store.dataset("duplicates").read_all(), most)]
 
 
+_NEAREST_FIRST = {
+    "contamination": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
+    "duplicates": [("kind", "ascending"), ("distance", "ascending"), ("similarity", "descending")],
+}
+
+
 def _gallery(name: str, table: pa.Table, most: int) -> Gallery:
     """Spread evenly, because the nearest pairs prove little and the doubtful ones are the farthest."""
-    order = [("kind", "ascending"), ("distance", "ascending"), ("similarity", "descending")]
+    order = _NEAREST_FIRST["contamination" if name else "duplicates"]
     ranked = table.sort_by([*order, ("shard", "ascending"), ("key", "ascending")])
     chosen = np.linspace(0, table.num_rows - 1, min(table.num_rows, most)).round().astype(np.int64)
     return Gallery(name, tuple(_pair(name, row) for row in ranked.take(pa.array(chosen)).to_pylist()), table.num_rows)
@@ -66,7 +71,25 @@ def _pair(name: str, row: dict[str, Any]) -> Pair:
         Place(name, row[f"{other}_shard"], row[f"{other}_key"]),
         row["kind"],
         row.get("view", ""),
-        row["distance"],
-        row["threshold"],
-        row["similarity"],
+        _of_match(row) if name else _of_duplicate(row),
     )
+
+
+def _of_match(row: dict[str, Any]) -> str:
+    """What was measured of a contamination match, in words."""
+    if row["verified_by"] == "bytes":
+        return "the same bytes"
+    what = "of thumbnails, correlation" if row["verified_by"] == "thumbnails" else "aligned, share of blocks that agree"
+    said = [f"{what} {row['score']:.2f}, at least {row['threshold']:.2f}"]
+    if row["distance"] is not None:
+        said.append(f"hashes {row['distance']} bit apart")
+    if row["cosine"] is not None:
+        said.append(f"cosine {row['cosine']:.2f}")
+    return " · ".join([*said, *([changes] if (changes := changed(row)) else [])])
+
+
+def _of_duplicate(row: dict[str, Any]) -> str:
+    if row["kind"] == "byte_equal":
+        return "the same bytes"
+    near = f"hashes {row['distance']} bit apart, at most {row['threshold']}"
+    return f"{near} · of thumbnails, correlation {row['similarity']:.2f}"

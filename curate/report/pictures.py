@@ -19,7 +19,6 @@ from curate import sources
 from curate.errors import CurateError
 from curate.ops import images
 from curate.ops.images import Fault
-from curate.ops.verify import SIDE
 from curate.report.pairs import Place
 from curate.runfile import RunFile
 from curate.sources import Shard
@@ -43,7 +42,7 @@ class Shown:
 
 
 def find(run: RunFile, store: Store, places: Iterable[Place]) -> dict[Place, Shown]:
-    """Find the pictures at these places, each shard read once; the stored grey thumbnail where a shard is gone."""
+    """Find the pictures at these places, each shard read once; the stored grey preview where a shard is gone."""
     by_shard: dict[tuple[str, str], list[str]] = {}
     for place in dict.fromkeys(places):
         by_shard.setdefault((place.benchmark, place.shard), []).append(place.key)
@@ -54,7 +53,7 @@ def find(run: RunFile, store: Store, places: Iterable[Place]) -> dict[Place, Sho
         shard = shards.find(benchmark, name) if number < run.report.shards_read else None
         coloured = _coloured(shard, facts, run) if shard else {}
         for key, fact in facts.items():
-            uri = coloured.get(key) or _grey(fact["thumbnail"])
+            uri = coloured.get(key) or _grey(fact["preview"])
             text = (fact.get("caption"), fact.get("url"), fact["label"])
             found[Place(benchmark, name, key)] = Shown(uri, key not in coloured, *text)
     return found
@@ -82,7 +81,7 @@ class _Shards:
 
 def _facts(store: Store, benchmark: str, shard: str, keys: list[str]) -> dict[str, dict[str, Any]]:
     """What is stored of some pictures of one shard, by key."""
-    columns = ["key", "sha256", "label", "thumbnail"]
+    columns = ["key", "sha256", "label", "preview"]
     if benchmark:
         table = store.dataset("views").read(f"{benchmark}.{shard}", [*columns, "view"])
         table = table.filter(pc.is_in(table["view"], value_set=pa.array(["whole", "none"])))
@@ -104,7 +103,7 @@ def _coloured(shard: Shard, facts: dict[str, dict[str, Any]], run: RunFile) -> d
             if not left:
                 break
     except (CurateError, OSError, pa.ArrowException):
-        pass  # the shard is gone or broken since: the stored thumbnails serve
+        pass  # the shard is gone or broken since: the stored previews serve
     return found
 
 
@@ -123,12 +122,14 @@ def _thumbnail(key: str, data: bytes, max_pixels: int) -> dict[str, str]:
     return {key: _data_uri(np.asarray(small, np.uint8), "RGB")}
 
 
-def _grey(thumbnail: bytes | None) -> str:
-    if thumbnail is None:
-        return ""
-    return _data_uri(np.frombuffer(thumbnail, np.uint8).reshape(SIDE, SIDE, 1), "GRAY")
+def _grey(preview: bytes | None) -> str:
+    return _uri(preview) if preview else ""
 
 
 def _data_uri(pixels: NDArray[np.uint8], space: str) -> str:
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=_QUALITY, colorspace=space)
+    return _uri(jpeg)
+
+
+def _uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

@@ -14,5 +14,7 @@ class ReportSettings(Settings):
         200, ge=0, description="pairs shown of the matches, shared by the benchmarks, and as many duplicates"
     )
     shards_read: int = Field(
-        64, ge=0, description="shards read again for coloured thumbnails; beyond these the stored grey ones are shown"
+        64,
+        ge=0,
+        description="shards read again for colour; beyond these the stored grey previews are shown",
     )

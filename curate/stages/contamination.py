@@ -1,9 +1,13 @@
-"""Contamination: which corpus samples show an image of a benchmark, which image, seen how, how near."""
+"""Contamination: which corpus samples show a benchmark image, which image, how it was changed, how sure that is.
+
+Search proposes: near hashes of a few views, near embeddings of many. Verification decides: by the thumbnails where the
+views that met say how they lie on each other, else by aligning the two pictures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,107 +15,226 @@ from pydantic import Field
 
 from curate.config import Settings
 from curate.contracts import contract
-from curate.ops.columns import matrix, present
-from curate.ops.search import HammingIndex
-from curate.ops.verify import similarity, square_of
+from curate.ops.columns import matrix, present, vectors
+from curate.ops.verify import compare, similarity, square_of
+from curate.ops.views import QUARTERS, THUMBNAIL_SIDE, TURNS, Box, square
+from curate.stages.benchmark import Benchmark, opened
 
-VERSION = 1
-CORPUS_COLUMNS = ["shard", "key", "sha256", "width", "height", "hash256_whole", "hash256_square", "thumbnail"]
+VERSION = 2
+_REGIONS = ("whole", "square", *QUARTERS)
+CORPUS_COLUMNS = [
+    *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
+    *(f"hash256_{region}" for region in _REGIONS),
+]
 
 
 class ContaminationSettings(Settings):
     """When a corpus sample counts as showing a benchmark image."""
 
+    how_not_what: ClassVar[frozenset[str]] = frozenset({"engine"})
+
     radius: int = Field(
         56, ge=0, le=128, description="largest Hamming distance of 256-bit hashes that is searched, bit"
     )
-    min_similarity: float = Field(0.8, ge=-1, le=1, description="least correlation of the aligned thumbnails")
+    min_similarity: float = Field(0.8, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
+    min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
+    most_candidates: int = Field(5, ge=0, description="images aligned with a sample, those of the nearest embeddings")
+    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of blocks that agree after alignment")
+    engine: str = Field("auto", description="of the search: auto, faiss, faiss-gpu or torch")
 
 
 class Match(NamedTuple):
-    """One verified pair: a row of the corpus part, a row of the benchmark's views."""
+    """One pair: a row of the corpus part, an image of the benchmarks, and the columns of contract `contamination`."""
+
+    row: int
+    image: int
+    evidence: dict[str, Any]
+
+
+class Candidate(NamedTuple):
+    """A pair that the search proposes: a row of the corpus part, a row of the views, the views that met, how near."""
 
     row: int
     seen: int
-    kind: str
-    view: str
-    distance: int
-    similarity: float
+    region: str
+    distance: int | None
+    cosine: float | None
 
 
 def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table], pa.Table]:
-    """Load the benchmarks' views into an index, once a worker: `match(signatures)` -> contract `contamination`."""
-    benchmark = _Benchmark(views)
+    """Load the benchmarks' views into indexes, once a worker: `match(signatures)` -> contract `contamination`."""
+    benchmark = Benchmark(views, settings.engine)
 
     def match(signatures: pa.Table) -> pa.Table:
-        found = _byte_equal(signatures, benchmark) + _near(signatures, benchmark, settings)
-        return _table(signatures, benchmark, _best(found, benchmark), settings)
+        corpus = _Corpus(signatures)
+        found = {(m.row, m.image): m for m in _byte_equal(signatures, benchmark)}
+        unsure: dict[tuple[int, int], Candidate] = {}
+        for candidate in _hashes_near(corpus, benchmark, settings):
+            pair = candidate.row, benchmark.image[candidate.seen]
+            verified = _by_thumbnails(corpus, benchmark, candidate, settings)
+            if verified is None:
+                unsure.setdefault(pair, candidate)
+            elif _better(verified, found.get(pair)):
+                found[pair] = verified
+        for candidate in _embeddings_near(corpus, benchmark, settings):
+            unsure.setdefault((candidate.row, benchmark.image[candidate.seen]), candidate)
+        for pair, candidate in unsure.items():
+            verified = None if pair in found else _by_alignment(corpus, benchmark, candidate, settings)
+            if verified is not None:
+                found[pair] = verified
+        return _table(signatures, benchmark, list(found.values()))
 
     return match
 
 
-class _Benchmark:
-    """The views of all benchmarks: those with a hash in an index, those of known bytes in a dictionary."""
-
-    def __init__(self, views: pa.Table) -> None:
-        self.names = views.select(["benchmark", "shard", "key"]).to_pydict()
-        self.views = views["view"].to_pylist()
-        self.by_bytes: dict[bytes, list[int]] = {}
-        images = list(zip(*self.names.values(), strict=True))
-        seen: dict[tuple[str, ...], int] = {}
-        self.image = [seen.setdefault(image, len(seen)) for image in images]
-        for row, digest in enumerate(views["sha256"].to_pylist()):
-            if digest is not None and self.views[row] in ("whole", "none"):
-                self.by_bytes.setdefault(digest, []).append(row)
-        self.rows, hashes = present(views["hash256"])
-        self.index = HammingIndex(hashes)
-        self.thumbnails = matrix(views["thumbnail"])
+def changed(match: dict[str, Any]) -> str:
+    """How the image was changed, in words, from the columns of a match: `mirrored, turned by 90 degrees`; or ``."""
+    said = ["mirrored"] if match["mirrored"] else []
+    if abs(match["rotation"]) >= _LEAST_TURN:
+        said.append(f"turned by {match['rotation']:.0f} degrees")
+    if match["shown"] < _NEARLY_ALL:
+        said.append(f"cut to {match['shown']:.0%} of its area")
+    if match["covers"] < _NEARLY_ALL:
+        said.append(f"on {match['covers']:.0%} of the sample")
+    return ", ".join(said)
 
 
-def _byte_equal(signatures: pa.Table, benchmark: _Benchmark) -> list[Match]:
-    return [
-        Match(row, seen, "byte_equal", "whole~whole", 0, 1.0)
-        for row, digest in enumerate(signatures["sha256"].to_pylist())
-        for seen in benchmark.by_bytes.get(digest, ())
-    ]
+_LEAST_TURN = 2.0
+_NEARLY_ALL = 0.97
+"""Alignment is no more exact than this; less is not worth the words."""
 
 
-def _near(signatures: pa.Table, benchmark: _Benchmark, settings: ContaminationSettings) -> list[Match]:
-    """Search both corpus views in all benchmark views; keep the candidates whose thumbnails agree."""
-    thumbnails = matrix(signatures["thumbnail"])
-    sizes = list(zip(signatures["width"].to_pylist(), signatures["height"].to_pylist(), strict=True))
-    found: list[Match] = []
-    for region in ("whole", "square"):
-        rows, hashes = present(signatures[f"hash256_{region}"])
-        pairs = benchmark.index.within(hashes, settings.radius)
-        if not len(pairs.query):
-            continue
-        corpus, seen = rows[pairs.query], benchmark.rows[pairs.reference]
-        aligned = {
-            r: thumbnails[r] if region == "whole" else square_of(thumbnails[r], *sizes[r]) for r in set(corpus.tolist())
-        }
-        alike = similarity(np.stack([aligned[r] for r in corpus.tolist()]), benchmark.thumbnails[seen])
-        for i in np.flatnonzero(alike >= settings.min_similarity).tolist():
-            view = f"{region}~{benchmark.views[seen[i]]}"
-            found.append(Match(int(corpus[i]), int(seen[i]), "near", view, int(pairs.distance[i]), float(alike[i])))
-    return found
+class _Corpus:
+    """The columns of a part that pairs are verified with."""
+
+    def __init__(self, signatures: pa.Table) -> None:
+        self.signatures = signatures
+        self.thumbnails = matrix(signatures["thumbnail"])
+        self.previews = signatures["preview"]
+        self.sizes = list(zip(signatures["width"].to_pylist(), signatures["height"].to_pylist(), strict=True))
+        self._portrait: tuple[int, Any] = (-1, None)
+
+    def portrait(self, row: int) -> Any:
+        """The portrait of a row's preview; the last is remembered, since candidates come row by row."""
+        if self._portrait[0] != row:
+            self._portrait = row, opened(self.previews[row].as_py())
+        return self._portrait[1]
 
 
-def _best(found: list[Match], benchmark: _Benchmark) -> list[Match]:
-    """One match a pair of images: bytes before hashes, then the nearest, the most alike, the plainest views."""
-    best: dict[tuple[int, int], Match] = {}
-    for match in sorted(found, key=lambda m: (m.kind, m.distance, -m.similarity)):  # found plainest first, and stable
-        best.setdefault((match.row, benchmark.image[match.seen]), match)
-    return sorted(best.values(), key=lambda m: (m.row, m.kind, m.distance, -m.similarity, benchmark.image[m.seen]))
+def _byte_equal(signatures: pa.Table, benchmark: Benchmark) -> Iterator[Match]:
+    same = {"kind": "byte_equal", "view": "whole~whole", "distance": 0, "verified_by": "bytes", "score": 1.0}
+    same |= {"threshold": 1.0, "mirrored": False, "rotation": 0.0, "shown": 1.0, "covers": 1.0}
+    for row, digest in enumerate(signatures["sha256"].to_pylist()):
+        for seen in benchmark.by_bytes.get(digest, ()):
+            yield Match(row, benchmark.image[seen], same)
 
 
-def _table(
-    signatures: pa.Table, benchmark: _Benchmark, found: list[Match], settings: ContaminationSettings
-) -> pa.Table:
+def _hashes_near(corpus: _Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
+    """The corpus' whole and square against all hashed views; its quarters against whole upright images only."""
+    for region in _REGIONS:
+        index = benchmark.upright if region in QUARTERS else benchmark.hashes
+        rows, hashes = present(corpus.signatures[f"hash256_{region}"])
+        pairs = index.within(hashes, settings.radius)
+        for query, seen, distance in zip(
+            rows[pairs.query].tolist(), index.rows[pairs.reference].tolist(), pairs.distance.tolist(), strict=True
+        ):
+            yield Candidate(query, seen, region, distance, None)
+
+
+def _embeddings_near(corpus: _Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
+    """Of each sample, the `most_candidates` images that have the nearest view."""
+    rows, embeddings = vectors(corpus.signatures["embedding"])
+    if not len(rows) or benchmark.embeddings is None:
+        return
+    pairs = benchmark.embeddings.within(embeddings, settings.min_cosine)
+    seen = benchmark.embeddings.rows[pairs.reference]
+    best: dict[tuple[int, int], Candidate] = {}
+    for i in np.lexsort((seen, -pairs.cosine, pairs.query)).tolist():
+        row, view = int(rows[pairs.query[i]]), int(seen[i])
+        best.setdefault((row, benchmark.image[view]), Candidate(row, view, "whole", None, float(pairs.cosine[i])))
+    taken: dict[int, int] = {}
+    for candidate in best.values():  # row by row, the nearest first
+        taken[candidate.row] = taken.get(candidate.row, 0) + 1
+        if taken[candidate.row] <= settings.most_candidates:
+            yield candidate
+
+
+def _by_thumbnails(
+    corpus: _Corpus, benchmark: Benchmark, candidate: Candidate, settings: ContaminationSettings
+) -> Match | None:
+    """Lay the thumbnails over each other as the views that met say; quarters have none of their own."""
+    if candidate.region in QUARTERS:
+        return None
+    mine = corpus.thumbnails[candidate.row]
+    if candidate.region == "square":
+        mine = square_of(mine, *corpus.sizes[candidate.row])
+    _, turn = benchmark.view(candidate.seen)
+    its = benchmark.thumbnail(candidate.seen).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    score = float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
+    if score < settings.min_similarity:
+        return None
+    box = benchmark.box(candidate.seen)
+    covers = square(*corpus.sizes[candidate.row]) if candidate.region == "square" else Box(0, 0, 1, 1)
+    evidence = _proposal(candidate, benchmark) | {
+        "verified_by": "thumbnails",
+        "score": score,
+        "threshold": settings.min_similarity,
+        "mirrored": TURNS[turn].mirrored,
+        "rotation": float(TURNS[turn].rotation),
+        "shown": box.width * box.height,
+        "covers": covers.width * covers.height,
+    }
+    return Match(candidate.row, benchmark.image[candidate.seen], evidence)
+
+
+def _by_alignment(
+    corpus: _Corpus, benchmark: Benchmark, candidate: Candidate, settings: ContaminationSettings
+) -> Match | None:
+    image = benchmark.image[candidate.seen]
+    mine, its = corpus.portrait(candidate.row), benchmark.portraits(image)
+    verdict = compare(mine, its, settings.min_agreement) if mine and its else None
+    if verdict is None or verdict.agreement < settings.min_agreement:
+        return None
+    evidence = _proposal(candidate, benchmark) | {
+        "verified_by": "alignment",
+        "score": verdict.agreement,
+        "threshold": settings.min_agreement,
+        "mirrored": verdict.mirrored,
+        "rotation": verdict.rotation,
+        "shown": verdict.shown,
+        "covers": verdict.covers,
+    }
+    return Match(candidate.row, image, evidence)
+
+
+def _proposal(candidate: Candidate, benchmark: Benchmark) -> dict[str, Any]:
+    view = f"{candidate.region}~{''.join(benchmark.view(candidate.seen))}"
+    return {"kind": "near", "view": view, "distance": candidate.distance, "cosine": candidate.cosine}
+
+
+def _better(one: Match, other: Match | None) -> bool:
+    """Bytes before thumbnails; of these the nearest hash, then the most alike. The first found stays on a tie."""
+    return other is None or _rank(one) < _rank(other)
+
+
+def _rank(match: Match) -> tuple[Any, ...]:
+    evidence = match.evidence
+    distance = evidence["distance"]
+    return evidence["kind"], evidence["verified_by"] == "alignment", distance, -evidence["score"]
+
+
+def _table(signatures: pa.Table, benchmark: Benchmark, found: list[Match]) -> pa.Table:
+    """One row a match, a sample's best first."""
+
+    def order(match: Match) -> tuple[Any, ...]:
+        kind, aligned, distance, score = _rank(match)
+        return match.row, kind, aligned, score if distance is None else distance, score, match.image
+
+    found.sort(key=order)
     rows = pa.array([m.row for m in found], pa.int64())
     columns: dict[str, Any] = {name: signatures[name].take(rows) for name in ("shard", "key")}
     for column, name in (("benchmark", "benchmark"), ("benchmark_shard", "shard"), ("benchmark_key", "key")):
-        columns[column] = [benchmark.names[name][m.seen] for m in found]
-    columns |= {name: [getattr(m, name) for m in found] for name in ("kind", "view", "distance", "similarity")}
-    columns["threshold"] = [settings.radius] * len(found)
+        columns[column] = [benchmark.names[m.image][name] for m in found]
+    made = [c.name for c in contract("contamination").columns if c.name not in columns]
+    columns |= {name: [m.evidence.get(name) for m in found] for name in made}
     return contract("contamination").table(columns)

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from curate.config import Settings
 from curate.contracts import contract
+from curate.stages.contamination import changed
 
-VERSION = 1
+VERSION = 2
 FACTS = ["width", "height", "contrast", "sharpness", "entropy", "one_colour"]
 COLUMNS = ["shard", "key", "url", "status", "message", *FACTS]
 
@@ -58,7 +59,7 @@ def decide(
     Rules in order: status, quality, contamination, duplicate; the first that applies is the one named.
     """
     matches: dict[str, dict[str, Any]] = {}
-    for match in contamination.to_pylist():  # the nearest match of a sample comes first
+    for match in contamination.to_pylist():  # the best match of a sample comes first
         matches.setdefault(match["key"], match)
     copies = {row["key"]: row for row in duplicates.to_pylist()}
     faults = quality_faults(settings, signatures)
@@ -86,17 +87,15 @@ def _verdict(
     if match:
         return {
             "rule": "contamination",
-            "detail": f"{match['kind']} {match['view']}",
+            "detail": ", ".join(filter(None, [f"{match['kind']} {match['view']}", changed(match)])),
             "benchmark": match["benchmark"],
             "match_shard": match["benchmark_shard"],
             "match_key": match["benchmark_key"],
-            **_measure(match),
+            "score": float(match["score"]),
+            "threshold": float(match["threshold"]),
         }
     if copy:
         keeper = {"match_shard": copy["keeper_shard"], "match_key": copy["keeper_key"]}
-        return {"rule": "duplicate", "detail": copy["kind"], **keeper, **_measure(copy)}
+        measure = {"score": float(copy["distance"]), "threshold": float(copy["threshold"])}
+        return {"rule": "duplicate", "detail": copy["kind"], **keeper, **measure}
     return {"rule": "none"}
-
-
-def _measure(found: dict[str, Any]) -> dict[str, float]:
-    return {"score": float(found["distance"]), "threshold": float(found["threshold"])}

@@ -10,24 +10,28 @@ from typing import Any, ClassVar, NamedTuple
 import cv2
 import numpy as np
 import pyarrow as pa
+import simplejpeg
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from curate.config import Settings
 from curate.contracts import contract
 from curate.ops import images
-from curate.ops.embedding import LIBRARIES, Embedder
+from curate.ops.embedding import Embedder, checked_spec
 from curate.ops.hashing import SIDE, phash64, phash256
 from curate.ops.images import Fault, Header, Picture
 from curate.ops.quality import contrast, quality
-from curate.ops.views import REGIONS, regions, thumbnail
+from curate.ops.views import corpus_regions, hashed, preview, thumbnail
 from curate.sources import Sample
 
-VERSION = 1
-_DECODE_SIDE = 64
-"""JPEGs are decoded reduced, to no less than the hashes look at, px a side. From 128 px, hashes of copies at half the
-size would be 3 bits nearer (mean of 200 photographs: 5 against 8, of a radius of 56), the stage a seventh slower.
+VERSION = 2
+_DECODE_SIDE = 128
+"""JPEGs are decoded reduced, to no less than so many px a side: what previews and the hashes of quarters look at."""
+_HASHES_ONLY_SIDE = 64
+"""The same where no embedding is asked for, so that hashing alone stays as fast as it can be. Hashes of copies at half
+the size are then 3 bits farther (mean of 200 photographs: 8 against 5, of a radius of 56).
 """
+_PREVIEW_QUALITY = 85
 
 
 class SignaturesSettings(Settings):
@@ -35,7 +39,11 @@ class SignaturesSettings(Settings):
 
     how_not_what: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "num_cpus", "num_gpus"})
 
-    embedding: str = Field("none", description="none, open_clip:MODEL/WEIGHTS or timm:MODEL/WEIGHTS")
+    embedding: str = Field(
+        "detector",
+        description="detector (comes with curate), none (hashes only), open_clip:MODEL/WEIGHTS, timm:MODEL/WEIGHTS or "
+        "torchscript:FILE?side=PX",
+    )
     max_bytes: int = Field(100 * 2**20, ge=1, description="largest image member that is read, B")
     max_pixels: int = Field(100_000_000, ge=1, le=images.MAX_PIXELS, description="largest image that is decoded, px")
     min_contrast: float = Field(4.0, ge=0, description="views below this are blank: no hash, grey levels")
@@ -47,10 +55,7 @@ class SignaturesSettings(Settings):
     @field_validator("embedding")
     @classmethod
     def _known(cls, spec: str) -> str:
-        library, _, model = spec.partition(":")
-        if spec != "none" and (library not in LIBRARIES or not model):
-            raise ValueError(f"want none, {' or '.join(f'{name}:MODEL/WEIGHTS' for name in LIBRARIES)}")
-        return spec
+        return spec if spec == "none" else checked_spec(spec)
 
 
 class Signed(NamedTuple):
@@ -59,7 +64,9 @@ class Signed(NamedTuple):
     row: dict[str, Any]
     """The columns that need no pixels, as of contract `signatures`."""
     views: NDArray[np.uint8] | None = None
-    """The `regions` of the picture, (2, 64, 64) uint8; None where there is no picture."""
+    """The regions of the picture, (6, 64, 64) uint8; None where there is no picture."""
+    preview: bytes | None = None
+    """A small grey JPEG of it."""
     prepared: Any = None
     """The picture as the model wants it; None without a model."""
 
@@ -69,8 +76,8 @@ class Signer:
 
     def __init__(self, settings: SignaturesSettings) -> None:
         self._settings = settings
-        self._embed = Embedder(settings.embedding, settings.device) if settings.embedding != "none" else None
-        self.facts: dict[str, Any] = self._embed.facts if self._embed else {}
+        self.embed = Embedder(settings.embedding, settings.device) if settings.embedding != "none" else None
+        self.facts: dict[str, Any] = self.embed.facts if self.embed else {}
 
     def __call__(self, shard: str, samples: Iterable[Sample]) -> pa.Table:
         """Sign a shard: its samples, in order -> a table of contract `signatures`, one row each."""
@@ -80,29 +87,40 @@ class Signer:
             tables.append(self._sign(shard, batch))
         return pa.concat_tables(tables).combine_chunks()
 
-    def look(self, sample: Sample) -> Signed:
-        """Read a sample's image once, within the caps, and keep what is needed of it."""
+    def open(self, sample: Sample, enlarged: int = 1) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+        """Read a sample's image within the caps: the columns that need no pixels, and the pixels, if any.
+
+        They may be reduced, to no less than `enlarged` times what hashes and model look at; grey, (H, W) uint8, unless
+        the model wants colour, (H, W, 3) uint8 RGB.
+        """
         data = sample.image or b""
         found = sample.fault or images.probe(data)
         if isinstance(found, Fault):
-            return Signed(_facts(sample, None, found))
-        seen = images.limits(found, self._settings.max_pixels) or self._decode(data, found)
-        if isinstance(seen, Fault):
-            return Signed(_facts(sample, found, seen))
-        prepared = self._embed.prepare(seen.pixels) if self._embed else None
-        return Signed(_facts(sample, found, seen), np.array(regions(grey(seen.pixels))), prepared)
+            return _facts(sample, None, found), None
+        seen = images.limits(found, self._settings.max_pixels) or self._decode(data, found, enlarged)
+        pixels = None if isinstance(seen, Fault) else seen.pixels
+        return _facts(sample, found, seen), pixels
 
-    def _decode(self, data: bytes, header: Header) -> Picture | Fault:
-        side = self._embed.size if self._embed else _DECODE_SIDE
-        return images.decode(data, header, side, colour=self._embed is not None)
+    def _decode(self, data: bytes, header: Header, enlarged: int) -> Picture | Fault:
+        side = max(_DECODE_SIDE, self.embed.size) if self.embed else _HASHES_ONLY_SIDE
+        return images.decode(data, header, side * enlarged, colour=bool(self.embed and self.embed.colour))
+
+    def look(self, sample: Sample) -> Signed:
+        row, pixels = self.open(sample)
+        if pixels is None:
+            return Signed(row)
+        dark = grey(pixels)
+        prepared = self.embed.prepare(pixels) if self.embed else None
+        return Signed(row, hashed(dark, corpus_regions(row["width"], row["height"])), encoded(preview(dark)), prepared)
 
     def _sign(self, shard: str, batch: list[Signed]) -> pa.Table:
         rows = {name: [signed.row[name] for signed in batch] for name in batch[0].row}
         good = [i for i, signed in enumerate(batch) if signed.views is not None]
-        views = np.array([batch[i].views for i in good], np.uint8).reshape(-1, 2, 64, 64)
+        views = np.array([batch[i].views for i in good], np.uint8).reshape(-1, len(_REGIONS), SIDE, SIDE)
         found = _view_columns(views, self._settings.min_contrast)
-        if self._embed and good:
-            found["embedding"] = self._embed([batch[i].prepared for i in good])
+        found["preview"] = [batch[i].preview for i in good]
+        if self.embed and good:
+            found["embedding"] = self.embed([batch[i].prepared for i in good])
             for i, vector in zip(good, found["embedding"], strict=True):
                 rows["message"][i] = None if vector is not None else "the model gave no finite embedding"
         for name, values in found.items():
@@ -110,6 +128,15 @@ class Signer:
             for i, value in zip(good, values, strict=True):
                 rows[name][i] = value
         return contract("signatures").table({"shard": [shard] * len(batch), **rows})
+
+
+_REGIONS = tuple(corpus_regions(1, 1))
+
+
+def encoded(pixels: NDArray[np.uint8]) -> bytes:
+    """A preview as stored: (H, W) uint8 -> grey JPEG."""
+    coded = simplejpeg.encode_jpeg(pixels[:, :, None], quality=_PREVIEW_QUALITY, colorspace="GRAY")
+    return bytes(coded)
 
 
 def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -137,14 +164,16 @@ def _facts(sample: Sample, header: Header | None, seen: Picture | Fault) -> dict
 
 
 def _view_columns(views: NDArray[np.uint8], min_contrast: float) -> dict[str, Iterable[Any]]:
-    """The columns made from the grey views, (N, 2, 64, 64) uint8: hashes (none of blank views), facts, thumbnail."""
+    """The columns made from the grey views, (N, 6, 64, 64) uint8: hashes (none of blank views), facts, thumbnail."""
     facts = quality(views[:, 0])
     columns: dict[str, Iterable[Any]] = {name: values.tolist() for name, values in facts._asdict().items()}
-    both = views.reshape(-1, SIDE, SIDE)
-    clear = np.stack([facts.contrast, contrast(views[:, 1])], axis=1).ravel() >= min_contrast
-    short, long = _where(clear, phash64(both).tolist()), _where(clear, [h.tobytes() for h in phash256(both)])
-    for number, region in enumerate(REGIONS):
-        columns[f"phash_{region}"], columns[f"hash256_{region}"] = short[number::2], long[number::2]
+    flat = views.reshape(-1, SIDE, SIDE)
+    clear = (contrast(flat) >= min_contrast).reshape(views.shape[:2])
+    long = phash256(flat).reshape(*clear.shape, 32)
+    for number, region in enumerate(_REGIONS):
+        columns[f"hash256_{region}"] = _where(clear[:, number], [h.tobytes() for h in long[:, number]])
+    for number, region in enumerate(("whole", "square")):
+        columns[f"phash_{region}"] = _where(clear[:, number], phash64(views[:, number]).tolist())
     columns["thumbnail"] = [thumbnail(v).tobytes() for v in views[:, 0]]
     return columns
 

@@ -53,7 +53,7 @@ def _compare() -> None:
                 tars.write(file, f"{i:05d}.txt", b"a photograph")
             file.write(tars.END)
         (shard,) = sources.find(SourceSettings(path=str(path)))
-        sign, data = Signer(SignaturesSettings()), Store(folder).dataset("signatures")
+        sign, data = Signer(SignaturesSettings(embedding="none")), Store(folder).dataset("signatures")
 
         def stage() -> None:
             data.write("00000", sign("00000", sources.read(shard)), MadeFrom("signatures", 1, {}, ""))

@@ -22,7 +22,7 @@ BLANK = encode(np.full((50, 70, 3), 255, np.uint8))
 
 
 def benchmark(name: str, pictures: dict[str, bytes]) -> pa.Table:
-    return views.make(SignaturesSettings())(name, "b0", [sample(k, d) for k, d in pictures.items()])
+    return views.make(SignaturesSettings(embedding="none"))(name, "b0", [sample(k, d) for k, d in pictures.items()])
 
 
 def matches(corpus: dict[str, bytes], *benchmarks: pa.Table, **settings: Any) -> list[dict[str, Any]]:
@@ -60,8 +60,9 @@ def test_an_edit_is_found_with_its_image_and_view(edit: str) -> None:
     ]
     for match in found:
         assert match["kind"] == "near"
-        assert match["distance"] <= match["threshold"] == 56
-        assert match["similarity"] >= 0.85
+        assert match["verified_by"] == "thumbnails"
+        assert match["distance"] <= 56
+        assert match["score"] >= 0.85 > match["threshold"] == np.float32(0.8)
         assert match["view"] == view
 
 
@@ -75,7 +76,8 @@ def test_byte_equal_copies_are_said_to_be() -> None:
     (match,) = matches({"k": png(100, 200, 150), "other": png(5)}, TEN)
     assert match == {
         "shard": "00000", "key": "k", "benchmark": "ten", "benchmark_shard": "b0", "benchmark_key": "t0",
-        "kind": "byte_equal", "view": "whole~whole", "distance": 0, "threshold": 56, "similarity": 1.0,
+        "kind": "byte_equal", "view": "whole~whole", "distance": 0, "cosine": None, "verified_by": "bytes",
+        "score": 1.0, "threshold": 1.0, "mirrored": False, "rotation": 0.0, "shown": 1.0, "covers": 1.0,
     }  # fmt: skip
 
 
@@ -119,9 +121,9 @@ def test_the_limits_are_those_that_are_set() -> None:
     (match,) = matches({"k": data}, TEN)
     assert match["distance"] > 0
     at = match["distance"]
-    assert [m["threshold"] for m in matches({"k": data}, TEN, radius=at)] == [at]
+    assert [m["distance"] for m in matches({"k": data}, TEN, radius=at)] == [at]
     assert matches({"k": data}, TEN, radius=at - 1) == []
-    assert matches({"k": data}, TEN, min_similarity=1) == []
+    assert matches({"k": data}, TEN, min_similarity=1, min_agreement=1) == []
 
 
 def test_a_near_hash_alone_does_not_decide() -> None:
@@ -145,6 +147,6 @@ def test_golden_digest() -> None:
         "half": bmp(draw(2)[::2, ::2]),
         "new": bmp(draw(9)),
     }
-    table = seen(sign(corpus).select(CORPUS_COLUMNS)).drop_columns(["similarity"])
+    table = seen(sign(corpus).select(CORPUS_COLUMNS)).drop_columns(["score", "shown", "covers"])
     assert table["view"].to_pylist() == ["whole~whole", "whole~whole+mirror", "whole~whole"]
     assert rows_digest(table) == "87e789ace48e3fbbac97a74613df588dc3f3e7d8410e67729a0d8cf6f13f967a"

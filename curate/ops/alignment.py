@@ -1,0 +1,189 @@
+"""Lay one picture over another: local features and a geometric fit, or a first guess, then a fine adjustment.
+
+All of it works on previews, grey pictures of about 128 x 128 px area, so an old corpus can be held against a new
+benchmark without its images. SIFT (Lowe 2004) with the square-root normalisation of Arandjelovic and Zisserman (2012),
+RANSAC, and the enhanced correlation of Evangelidis and Psarakis (2008), all as OpenCV has them.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+AREA_SIDE = 128
+"""A portrait has the area of a square of so many px: small previews are blown up to it."""
+_FEATURES = 250
+_RATIO = 0.87
+"""Largest distance of the nearest feature, in units of that to the second nearest."""
+_LEAST_POINTS = 4
+SURE_POINTS = 20
+"""A fit to so many points needs no fine adjustment."""
+_LARGEST_SCALE, _LARGEST_STRETCH = 6.0, 2.2
+
+Matrix = NDArray[np.float64]
+
+
+class Portrait(NamedTuple):
+    """A picture made ready to be compared: (H, W) of about 128 x 128 px area."""
+
+    grey: NDArray[np.uint8]
+    band: NDArray[np.float32]
+    """The detail that copies keep: without the finest, which re-encoding destroys, and the coarsest, which light and
+    gradients make; (H, W)."""
+    half: NDArray[np.uint8]
+    """Half the size, (H // 2, W // 2), for the fine adjustment."""
+    points: NDArray[np.float32]
+    """Where the features are, (K, 2) px."""
+    features: NDArray[np.float32]
+    """(K, 128), of unit length."""
+
+
+class Fit(NamedTuple):
+    """Where the pixels of one picture lie in another: (2, 3) affine `matrix`, and by how many `points` it was found."""
+
+    matrix: Matrix
+    points: int
+
+
+def portrait(grey: NDArray[np.uint8]) -> Portrait:
+    """Prepare a grey picture, (H, W) uint8, for comparison."""
+    height, width = grey.shape
+    scale = AREA_SIDE / math.sqrt(height * width)
+    size = max(16, round(width * scale)), max(16, round(height * scale))
+    if abs(scale - 1) > 0.05:
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)  # type: ignore[assignment]
+    grey = np.ascontiguousarray(grey)
+    fine, coarse = (cv2.GaussianBlur(grey.astype(np.float32), (0, 0), sigma) for sigma in (1.5, 6.0))
+    half = cv2.resize(cv2.GaussianBlur(grey, (0, 0), 1.0), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    points, features = _described(grey)
+    return Portrait(grey, fine - coarse, half, points, features)  # type: ignore[arg-type]
+
+
+def mirrored(seen: Portrait) -> Portrait:
+    """The portrait of the mirrored picture."""
+    return portrait(np.ascontiguousarray(seen.grey[:, ::-1]))
+
+
+def fit_features(sample: Portrait, image: Portrait) -> Fit | None:
+    """The affine map from `sample` to `image` on which most of their features agree; None where too few do."""
+    a, b = _matched(sample, image)
+    if len(a) < _LEAST_POINTS:
+        return None
+    found, kept = cv2.estimateAffinePartial2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=5, maxIters=500)
+    if found is None:
+        return None
+    fit = Fit(_matrix(found), _distinct(b, kept))
+    if fit.points >= 2 * _LEAST_POINTS:  # enough to learn the squeeze too
+        free, agreed = cv2.estimateAffine2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=3, maxIters=300)
+        if agreed.sum() >= max(6, 0.7 * kept.sum()) and plausible(_matrix(free)):
+            fit = Fit(_matrix(free), _distinct(b, agreed))
+    return fit if fit.points >= _LEAST_POINTS and plausible(fit.matrix) else None
+
+
+def adjusted(sample: Portrait, image: Portrait, matrix: Matrix) -> Matrix:
+    """`matrix` moved to where the two correlate best; unchanged where that leads nowhere."""
+    try:
+        _, fine = _refine(sample.half, image.half, _halved(matrix), cv2.MOTION_AFFINE, _STOP, None, 3)
+    except cv2.error:  # it does not converge on pictures that are not alike
+        return matrix
+    found = _doubled(fine.astype(np.float64))
+    return found if plausible(found) else matrix
+
+
+def search(sample: Portrait, image: Portrait) -> Fit | None:
+    """The upright placement, by correlation at nine sizes, of one picture inside the other; None if none correlates.
+
+    For pictures with too few features to fit: small, blurred, smooth ones.
+    """
+    a, b = _quartered(sample), _quartered(image)
+    best, found = _LEAST_CORRELATION, None
+    for scale in _SCALES:
+        for part, whole, inverse in ((a, b, False), (b, a, True)):
+            size = round(part.shape[1] * scale), round(part.shape[0] * scale)
+            if size[0] > whole.shape[1] or size[1] > whole.shape[0] or min(size) < 6:
+                continue
+            small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+            _, value, _, at = cv2.minMaxLoc(cv2.matchTemplate(whole, small, cv2.TM_CCOEFF_NORMED))
+            value *= 0.9 + 0.1 * scale  # small parts fit in many places
+            if value > best:
+                placed = np.array([[size[0] / part.shape[1], 0, 4 * at[0]], [0, size[1] / part.shape[0], 4 * at[1]]])
+                best, found = value, Fit(inverted(placed) if inverse else placed, 0)
+    return found
+
+
+def inverted(matrix: Matrix) -> Matrix:
+    """The map the other way."""
+    return _matrix(cv2.invertAffineTransform(matrix))
+
+
+def plausible(matrix: Matrix) -> bool:
+    """Whether it shrinks, enlarges and stretches no more than edits do; not so if there is none."""
+    if matrix.shape != (2, 3) or not np.isfinite(matrix).all():
+        return False
+    largest, least = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    return bool(least * _LARGEST_SCALE >= 1 and largest <= _LARGEST_SCALE and largest <= least * _LARGEST_STRETCH)
+
+
+_SCALES = tuple(np.exp(np.linspace(np.log(0.48), 0, 9)).tolist())
+"""Side of the part in units of the whole's: to half, where a tile of a collage and a crop to a third lie."""
+_LEAST_CORRELATION = 0.5
+_refine: Any = cv2.findTransformECC  # its type stubs forbid the absent mask that its documentation allows
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 1e-3)
+
+
+def _quartered(seen: Portrait) -> NDArray[np.uint8]:
+    return cv2.resize(seen.half, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+@cache
+def _sift() -> Any:
+    create: Any = cv2.SIFT_create  # type: ignore[attr-defined]
+    return create(nfeatures=_FEATURES, contrastThreshold=0.02, edgeThreshold=15)
+
+
+def _described(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    found, features = _sift().detectAndCompute(grey, None)
+    if features is None:
+        return np.empty((0, 2), np.float32), np.empty((0, 128), np.float32)
+    points = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+    return points, np.sqrt(features / (np.abs(features).sum(axis=1, keepdims=True) + 1e-9)).astype(np.float32)
+
+
+def _matched(sample: Portrait, image: Portrait) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points of features that are clearly nearer to each other than to the next: (P, 2) and (P, 2)."""
+    if len(sample.features) < _LEAST_POINTS or len(image.features) < _LEAST_POINTS:
+        return np.empty((0, 2), np.float32), np.empty((0, 2), np.float32)
+    alike = sample.features @ image.features.T
+    best = alike.argmax(axis=1)
+    rows = np.arange(len(best))
+    first = alike[rows, best]
+    alike[rows, best] = -1
+    clear = 1 - first < _RATIO**2 * (1 - alike.max(axis=1))
+    return sample.points[clear], image.points[best[clear]]
+
+
+def _matrix(found: Any) -> Matrix:
+    return np.asarray(found, np.float64)
+
+
+def _distinct(points: NDArray[np.float32], kept: Any) -> int:
+    """How many different places the kept points are: many features on one spot prove no more than one."""
+    return len(np.unique(points[kept[:, 0] > 0].round(), axis=0))
+
+
+def _halved(matrix: Matrix) -> NDArray[np.float32]:
+    """The same map between pictures of half the size; pixel centres stand at whole numbers."""
+    half = matrix.copy()
+    half[:, 2] = matrix[:, 2] / 2 + (matrix[:, :2].sum(axis=1) - 1) / 4
+    return half.astype(np.float32)
+
+
+def _doubled(half: Matrix) -> Matrix:
+    matrix = half.copy()
+    matrix[:, 2] = (half[:, 2] - (half[:, :2].sum(axis=1) - 1) / 4) * 2
+    return matrix

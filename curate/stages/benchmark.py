@@ -1,0 +1,105 @@
+"""The benchmarks as `contamination` holds them: views in indexes, previews made ready for alignment when asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+import pyarrow as pa
+import simplejpeg
+from numpy.typing import NDArray
+
+from curate.ops.alignment import Portrait, mirrored, portrait
+from curate.ops.columns import present, vectors
+from curate.ops.search import CosineIndex, HammingIndex
+from curate.ops.views import Box
+
+_PORTRAITS = 1000
+"""Benchmark images held ready for alignment, each of about half a MiB."""
+
+
+class HashIndex:
+    """The views that have a hash, among all `rows` of views."""
+
+    def __init__(self, rows: NDArray[np.int64], hashes: NDArray[np.uint8], engine: str) -> None:
+        self.rows = rows
+        self.within = HammingIndex(hashes, engine).within
+
+
+class EmbeddingIndex:
+    """The views that have an embedding, among all `rows` of views."""
+
+    def __init__(self, rows: NDArray[np.int64], embeddings: NDArray[np.float16], engine: str) -> None:
+        self.rows = rows
+        self.within = CosineIndex(embeddings, engine).within
+
+
+class Benchmark:
+    """The views of all benchmarks, of contract `views`; a view is known by its row, an image by its number."""
+
+    def __init__(self, views: pa.Table, engine: str = "auto") -> None:
+        self.names: list[dict[str, str]] = []
+        self.image: list[int] = []
+        self._views = views["view"].to_pylist()
+        self._first = self._numbered(views)
+        self.by_bytes: dict[bytes, list[int]] = {}
+        for row in self._first:
+            digest = views["sha256"][row].as_py()
+            if digest is not None:
+                self.by_bytes.setdefault(digest, []).append(row)
+        rows, hashes = present(views["hash256"])
+        self.hashes = HashIndex(rows, hashes, engine)
+        upright = np.array([self._views[row] == "whole" for row in rows.tolist()], bool)
+        self.upright = HashIndex(rows[upright], hashes[upright], engine)
+        rows, embeddings = vectors(views["embedding"])
+        self.embeddings = EmbeddingIndex(rows, embeddings, engine) if len(rows) else None
+        self._boxes = np.stack([views[name].to_numpy() for name in ("left", "top", "across", "down")], axis=1)
+        self._rows = {(self.image[row], view): row for row, view in enumerate(self._views)}
+        kept, thumbnails = present(views["thumbnail"])
+        self._thumbnails: dict[int, NDArray[np.uint8]] = dict(zip(kept.tolist(), thumbnails, strict=True))
+        self._previews = views["preview"]
+        self._portraits: OrderedDict[int, tuple[Portrait, Portrait] | None] = OrderedDict()
+
+    def _numbered(self, views: pa.Table) -> list[int]:
+        """Number the images, in `self.image` by view, in `self.names` by image; the first row of each."""
+        seen: dict[tuple[str, ...], int] = {}
+        first = []
+        columns = ("benchmark", "shard", "key")
+        for row, name in enumerate(zip(*(views[column].to_pylist() for column in columns), strict=True)):
+            if name not in seen:
+                seen[name] = len(seen)
+                first.append(row)
+                self.names.append(dict(zip(columns, name, strict=True)))
+            self.image.append(seen[name])
+        return first
+
+    def view(self, row: int) -> tuple[str, str]:
+        """Region and turn of a view: `whole+mirror` -> `whole`, `+mirror`."""
+        region, plus, turn = self._views[row].partition("+")
+        return region, plus + turn
+
+    def box(self, row: int) -> Box:
+        """Which part of the image a view shows."""
+        return Box(*self._boxes[row].tolist())
+
+    def thumbnail(self, row: int) -> NDArray[np.uint8]:
+        """The upright thumbnail of a hashed view's region: (1024,) uint8."""
+        region, _ = self.view(row)
+        return self._thumbnails[self._rows[self.image[row], region]]
+
+    def portraits(self, image: int) -> tuple[Portrait, Portrait] | None:
+        """An image ready for alignment, as it is and mirrored; None if it has no preview. The last 1,000 are kept."""
+        if image not in self._portraits:
+            seen = opened(self._previews[self._rows[image, "whole"]].as_py())
+            self._portraits[image] = (seen, mirrored(seen)) if seen else None
+            if len(self._portraits) > _PORTRAITS:
+                self._portraits.popitem(last=False)
+        self._portraits.move_to_end(image)
+        return self._portraits[image]
+
+
+def opened(preview: bytes | None) -> Portrait | None:
+    """The portrait of a stored preview."""
+    if preview is None:
+        return None
+    return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
