@@ -23,6 +23,8 @@ _RATIO = 0.87
 _LEAST_POINTS = 4
 SURE_POINTS = 20
 """A fit to so many points needs no fine adjustment."""
+_FINE, _COARSE = 1.5, 17
+"""Standard deviation and side in px of the two means between which a band lies."""
 _LARGEST_SCALE, _LARGEST_STRETCH = 6.0, 2.2
 
 Matrix = NDArray[np.float64]
@@ -33,8 +35,7 @@ class Portrait(NamedTuple):
 
     grey: NDArray[np.uint8]
     band: NDArray[np.float32]
-    """The detail that copies keep: without the finest, which re-encoding destroys, and the coarsest, which light and
-    gradients make; (H, W)."""
+    """Its `band`, (H, W)."""
     half: NDArray[np.uint8]
     """Half the size, (H // 2, W // 2), for the fine adjustment."""
     points: NDArray[np.float32]
@@ -58,10 +59,17 @@ def portrait(grey: NDArray[np.uint8]) -> Portrait:
     if abs(scale - 1) > 0.05:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)  # type: ignore[assignment]
     grey = np.ascontiguousarray(grey)
-    fine, coarse = (cv2.GaussianBlur(grey.astype(np.float32), (0, 0), sigma) for sigma in (1.5, 6.0))
     half = cv2.resize(cv2.GaussianBlur(grey, (0, 0), 1.0), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     points, features = _described(grey)
-    return Portrait(grey, fine - coarse, half, points, features)  # type: ignore[arg-type]
+    return Portrait(grey, band(grey), half, points, features)  # type: ignore[arg-type]
+
+
+def band(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The detail that copies keep, (H, W): without the finest, which re-encoding destroys, and the coarsest, which light
+    and gradients make.
+    """
+    wide = grey.astype(np.float32)
+    return cv2.GaussianBlur(wide, (0, 0), _FINE) - cv2.blur(wide, (_COARSE, _COARSE))  # type: ignore[return-value]
 
 
 def mirrored(seen: Portrait) -> Portrait:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.ops.alignment import SURE_POINTS, Fit, Matrix, Portrait, adjusted, fit_features, inverted, search
+from curate.ops.alignment import SURE_POINTS, Fit, Matrix, Portrait, adjusted, band, fit_features, inverted, search
 
 SIDE = 32
 """Side in px of the stored thumbnails."""
@@ -129,7 +129,9 @@ def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool
 def _agreement(frame: Portrait, other: Portrait, matrix: Matrix, inside: NDArray[np.bool_]) -> float:
     """The share of the blocks with detail that agree; 0 where there are too few of them to tell."""
     height, width = frame.grey.shape
-    warped = cv2.warpAffine(other.band, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    laid = cv2.warpAffine(other.grey, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    warped = band(laid)  # only now: what lay around the picture in `other` must not reach into it
     block = (np.arange(height)[:, None] * _GRID // height) * _GRID + np.arange(width)[None] * _GRID // width
     whole = np.bincount(block.ravel(), minlength=_GRID**2)
     at, x, y = block[inside], frame.band[inside].astype(np.float64), warped[inside].astype(np.float64)

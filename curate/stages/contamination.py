@@ -28,10 +28,17 @@ CORPUS_COLUMNS = [
 ]
 
 
+class Thresholds(Settings):
+    """From which scores on a pair counts, for one benchmark."""
+
+    min_similarity: float = Field(ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
+    min_agreement: float = Field(ge=0, le=1, description="least share of blocks that agree after alignment")
+
+
 class ContaminationSettings(Settings):
     """When a corpus sample counts as showing a benchmark image."""
 
-    how_not_what: ClassVar[frozenset[str]] = frozenset({"engine"})
+    how_not_what: ClassVar[frozenset[str]] = frozenset({"engine", "calibration"})
 
     radius: int = Field(
         56, ge=0, le=128, description="largest Hamming distance of 256-bit hashes that is searched, bit"
@@ -39,8 +46,19 @@ class ContaminationSettings(Settings):
     min_similarity: float = Field(0.8, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
     most_candidates: int = Field(5, ge=0, description="images aligned with a sample, those of the nearest embeddings")
-    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of blocks that agree after alignment")
+    min_agreement: float = Field(0.4, ge=0, le=1, description="least share of blocks that agree after alignment")
+    thresholds: dict[str, Thresholds] = Field(
+        default_factory=dict, description="benchmark -> its own min_similarity and min_agreement, instead of these"
+    )
+    calibration: str | None = Field(
+        None, description="folder or file that `curate calibrate` wrote: `thresholds` of the benchmarks it names"
+    )
     engine: str = Field("auto", description="of the search: auto, faiss, faiss-gpu or torch")
+
+    def limits(self, benchmark: str) -> Thresholds:
+        """From which scores on a pair with an image of this benchmark counts."""
+        common = Thresholds(min_similarity=self.min_similarity, min_agreement=self.min_agreement)
+        return self.thresholds.get(benchmark, common)
 
 
 class Match(NamedTuple):
@@ -64,22 +82,24 @@ class Candidate(NamedTuple):
 def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table], pa.Table]:
     """Load the benchmarks' views into indexes, once a worker: `match(signatures)` -> contract `contamination`."""
     benchmark = Benchmark(views, settings.engine)
+    by_name = {name: settings.limits(name) for name in {image["benchmark"] for image in benchmark.names}}
+    limits = [by_name[image["benchmark"]] for image in benchmark.names]
 
     def match(signatures: pa.Table) -> pa.Table:
-        corpus = _Corpus(signatures)
+        corpus = Corpus(signatures)
         found = {(m.row, m.image): m for m in _byte_equal(signatures, benchmark)}
         unsure: dict[tuple[int, int], Candidate] = {}
-        for candidate in _hashes_near(corpus, benchmark, settings):
+        for candidate in hashes_near(corpus, benchmark, settings):
             pair = candidate.row, benchmark.image[candidate.seen]
-            verified = _by_thumbnails(corpus, benchmark, candidate, settings)
+            verified = _by_thumbnails(corpus, benchmark, candidate, limits[pair[1]])
             if verified is None:
                 unsure.setdefault(pair, candidate)
             elif _better(verified, found.get(pair)):
                 found[pair] = verified
-        for candidate in _embeddings_near(corpus, benchmark, settings):
+        for candidate in embeddings_near(corpus, benchmark, settings):
             unsure.setdefault((candidate.row, benchmark.image[candidate.seen]), candidate)
         for pair, candidate in unsure.items():
-            verified = None if pair in found else _by_alignment(corpus, benchmark, candidate, settings)
+            verified = None if pair in found else _by_alignment(corpus, benchmark, candidate, limits[pair[1]])
             if verified is not None:
                 found[pair] = verified
         return _table(signatures, benchmark, list(found.values()))
@@ -104,7 +124,7 @@ _NEARLY_ALL = 0.97
 """Alignment is no more exact than this; less is not worth the words."""
 
 
-class _Corpus:
+class Corpus:
     """The columns of a part that pairs are verified with."""
 
     def __init__(self, signatures: pa.Table) -> None:
@@ -129,7 +149,7 @@ def _byte_equal(signatures: pa.Table, benchmark: Benchmark) -> Iterator[Match]:
             yield Match(row, benchmark.image[seen], same)
 
 
-def _hashes_near(corpus: _Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
+def hashes_near(corpus: Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
     """The corpus' whole and square against all hashed views; its quarters against whole upright images only."""
     for region in _REGIONS:
         index = benchmark.upright if region in QUARTERS else benchmark.hashes
@@ -141,7 +161,7 @@ def _hashes_near(corpus: _Corpus, benchmark: Benchmark, settings: ContaminationS
             yield Candidate(query, seen, region, distance, None)
 
 
-def _embeddings_near(corpus: _Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
+def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
     """Of each sample, the `most_candidates` images that have the nearest view."""
     rows, embeddings = vectors(corpus.signatures["embedding"])
     if not len(rows) or benchmark.embeddings is None:
@@ -159,10 +179,8 @@ def _embeddings_near(corpus: _Corpus, benchmark: Benchmark, settings: Contaminat
             yield candidate
 
 
-def _by_thumbnails(
-    corpus: _Corpus, benchmark: Benchmark, candidate: Candidate, settings: ContaminationSettings
-) -> Match | None:
-    """Lay the thumbnails over each other as the views that met say; quarters have none of their own."""
+def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float | None:
+    """Correlation of the thumbnails, laid over each other as the views that met say; quarters have none of their own."""
     if candidate.region in QUARTERS:
         return None
     mine = corpus.thumbnails[candidate.row]
@@ -170,15 +188,20 @@ def _by_thumbnails(
         mine = square_of(mine, *corpus.sizes[candidate.row])
     _, turn = benchmark.view(candidate.seen)
     its = benchmark.thumbnail(candidate.seen).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    score = float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
-    if score < settings.min_similarity:
+    return float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
+
+
+def _by_thumbnails(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:
+    score = alike(corpus, benchmark, candidate)
+    if score is None or score < limits.min_similarity:
         return None
+    _, turn = benchmark.view(candidate.seen)
     box = benchmark.box(candidate.seen)
     covers = square(*corpus.sizes[candidate.row]) if candidate.region == "square" else Box(0, 0, 1, 1)
     evidence = _proposal(candidate, benchmark) | {
         "verified_by": "thumbnails",
         "score": score,
-        "threshold": settings.min_similarity,
+        "threshold": limits.min_similarity,
         "mirrored": TURNS[turn].mirrored,
         "rotation": float(TURNS[turn].rotation),
         "shown": box.width * box.height,
@@ -187,18 +210,16 @@ def _by_thumbnails(
     return Match(candidate.row, benchmark.image[candidate.seen], evidence)
 
 
-def _by_alignment(
-    corpus: _Corpus, benchmark: Benchmark, candidate: Candidate, settings: ContaminationSettings
-) -> Match | None:
+def _by_alignment(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:
     image = benchmark.image[candidate.seen]
     mine, its = corpus.portrait(candidate.row), benchmark.portraits(image)
-    verdict = compare(mine, its, settings.min_agreement) if mine and its else None
-    if verdict is None or verdict.agreement < settings.min_agreement:
+    verdict = compare(mine, its, limits.min_agreement) if mine and its else None
+    if verdict is None or verdict.agreement < limits.min_agreement:
         return None
     evidence = _proposal(candidate, benchmark) | {
         "verified_by": "alignment",
         "score": verdict.agreement,
-        "threshold": settings.min_agreement,
+        "threshold": limits.min_agreement,
         "mirrored": verdict.mirrored,
         "rotation": verdict.rotation,
         "shown": verdict.shown,
