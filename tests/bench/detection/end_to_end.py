@@ -18,6 +18,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image
 
 from curate.ops import edits, tars
@@ -28,8 +29,10 @@ COUNT, AN_EDIT = 2000, 25
 TILE = (400, 300)
 _LONG_SIDE, _LEAST = 3200, 1200
 """Large photographs are shrunk to this before they are cut, px; smaller ones than the second are left out."""
-_LEAST_BYTES = TILE[0] * TILE[1] // 10
+_LEAST_BYTES = TILE[0] * TILE[1] // 15
 """A tile must weigh that much as JPEG: two tiles of clear sky would be one picture to anybody."""
+_RECOLOURED = 0.9
+"""Large photographs whose grey thumbnails correlate more than that, either way, are one in several colours."""
 
 EDITS = {
     "jpeg": "JPEG q10",
@@ -111,10 +114,16 @@ def _photographs(pictures: Pictures, folders: Sequence[Path], count: int) -> dic
 
 def _tiles(folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Tiles of all large photographs with enough to be seen on them, none overlapping."""
+    seen: list[NDArray[np.float32]] = []
     for number, path in enumerate(_large(folders)):
         with Image.open(path) as opened:
             picture = opened.convert("RGB")
         picture.thumbnail((_LONG_SIDE, _LONG_SIDE))
+        grey = np.asarray(picture.convert("L").resize((32, 32)), np.float32).ravel()
+        grey = (grey - grey.mean()) / (np.linalg.norm(grey - grey.mean()) + 1e-6)
+        if any(abs(float(grey @ other)) > _RECOLOURED for other in seen):
+            continue
+        seen.append(grey)
         across, down = picture.width // TILE[0], picture.height // TILE[1]
         for at in range(across * down):
             left, top = at % across * TILE[0], at // across * TILE[1]
@@ -126,14 +135,17 @@ def _tiles(folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
 
 
 def _large(folders: Sequence[Path]) -> list[Path]:
-    """One file of each large photograph: many a wallpaper comes in several sizes, cuts and lights."""
+    """One file of each large photograph: many a wallpaper comes in several sizes, cuts and lights.
+
+    WebP is left out: where wallpapers come so, they are patterns that repeat themselves.
+    """
     best: dict[str, tuple[int, Path]] = {}
-    files = (path for folder in folders for path in folder.rglob("*") if path.suffix in (".jpg", ".png", ".webp"))
+    files = (path for folder in folders for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
     for path in sorted(files):
         with Image.open(path) as opened:
             pixels, long = opened.width * opened.height, max(opened.size)
         package, inside, _ = str(path).partition("/contents/")
-        name = package if inside else re.sub(r"(_\d+x\d+|-[ld])?\.\w+$", "", str(path))
+        name = package if inside else re.sub(r"(_\d+x\d+)?\.\w+$", "", str(path))
         if long >= _LEAST and pixels > best.get(name, (0, path))[0]:
             best[name] = (pixels, path)
     return [path for _, path in best.values()]
