@@ -180,7 +180,7 @@ def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: Contaminatio
 
 
 def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float | None:
-    """Correlation of the thumbnails, laid over each other as the views that met say; quarters have none of their own."""
+    """Correlation of the thumbnails, laid over each other as the views that met say; None of quarters."""
     if candidate.region in QUARTERS:
         return None
     mine = corpus.thumbnails[candidate.row]
