@@ -65,9 +65,7 @@ def portrait(grey: NDArray[np.uint8]) -> Portrait:
 
 
 def band(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The detail that copies keep, (H, W): without the finest, which re-encoding destroys, and the coarsest, which light
-    and gradients make.
-    """
+    """The detail that copies keep, (H, W): not the finest, which encoding blurs, nor the coarsest, made by light."""
     wide = grey.astype(np.float32)
     return cv2.GaussianBlur(wide, (0, 0), _FINE) - cv2.blur(wide, (_COARSE, _COARSE))  # type: ignore[return-value]
 

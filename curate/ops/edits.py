@@ -1,7 +1,7 @@
 """Edits: what pictures undergo on the web. Known copies are made with these, to measure what is found of them.
 
 Every edit takes a picture, (H, W, 3) uint8 RGB, another picture of that kind for the ground it may be laid on, and a
-random generator; it gives a new picture. `copy` saves that as JPEG, of quality 90 unless the edit is the JPEG itself.
+random generator; it gives a new picture. `copy` saves that as JPEG of quality 90.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _grey(picture: Pixels, other: Pixels, rng: Rng) -> Pixels:
 def _lit(picture: Pixels, other: Pixels, rng: Rng) -> Pixels:
     """Brightness times 1.4, then contrast times 1.4 about the mean grey, as Pillow's enhancers do."""
     bright = np.clip(picture * 1.4, 0, 255)
-    return np.clip((bright - bright.mean()) * 1.4 + bright.mean(), 0, 255).astype(np.uint8)
+    lit: Pixels = np.clip((bright - bright.mean()) * 1.4 + bright.mean(), 0, 255).astype(np.uint8)
+    return lit
 
 
 def _saturated(picture: Pixels, other: Pixels, rng: Rng) -> Pixels:
