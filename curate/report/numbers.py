@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from curate.contracts import statuses
 from curate.errors import CurateError
-from curate.report.intervals import wilson
+from curate.ops.intervals import wilson
 from curate.runfile import RunFile
 from curate.steps import STEPS
 from curate.store import Store
