@@ -128,8 +128,8 @@ def inverted(matrix: Matrix) -> Matrix:
 
 
 def plausible(matrix: Matrix) -> bool:
-    """Whether it shrinks, enlarges and stretches no more than edits do; not so if there is none."""
-    if matrix.shape != (2, 3) or not np.isfinite(matrix).all():
+    """Whether it shrinks, enlarges and stretches no more than edits do, and does not mirror: that is `mirrored`'s."""
+    if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or np.linalg.det(matrix[:, :2]) <= 0:
         return False
     largest, least = np.linalg.svd(matrix[:, :2], compute_uv=False)
     return bool(least * _LARGEST_SCALE >= 1 and largest <= _LARGEST_SCALE and largest <= least * _LARGEST_STRETCH)
