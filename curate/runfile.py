@@ -16,6 +16,7 @@ from curate.stages.clean import CleanSettings
 from curate.stages.contamination import ContaminationSettings
 from curate.stages.decisions import DecisionsSettings
 from curate.stages.duplicates import DuplicatesSettings
+from curate.stages.recall import RecallSettings
 from curate.stages.shards import ShardsSettings
 from curate.stages.signatures import SignaturesSettings
 from curate.stages.urls import UrlsSettings
@@ -31,6 +32,7 @@ class RunFile(Settings):
     benchmarks: dict[str, SourceSettings] = Field(default_factory=dict, description="name -> where its images are")
     signatures: SignaturesSettings = SignaturesSettings()
     contamination: ContaminationSettings = ContaminationSettings()
+    recall: RecallSettings = RecallSettings()
     duplicates: DuplicatesSettings = DuplicatesSettings()
     decisions: DecisionsSettings = DecisionsSettings()
     clean: CleanSettings = CleanSettings()

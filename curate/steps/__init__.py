@@ -2,6 +2,7 @@
 
     urls -> shards -> signatures -> contamination -> duplicates -> decisions -> clean (-> images)
                       benchmarks -> views -/
+                                          `-> recall
 
 A stage itself (curate/stages/) is a pure function on tables; here it is connected to the store. `duplicates` comes
 behind `contamination` because a keeper must be a sample that stays.
@@ -13,11 +14,12 @@ from curate.runfile import RunFile
 from curate.steps.base import Opened, Step, Task
 from curate.steps.deciding import CONTAMINATION, DECISIONS, DUPLICATES
 from curate.steps.emitting import CLEAN, IMAGES
+from curate.steps.measuring import RECALL
 from curate.steps.signing import SHARDS, SIGNATURES, VIEWS, corpus_shards
 
 __all__ = ["STEPS", "Opened", "Step", "Task", "corpus_shards", "dataset_names"]
 
-STEPS = (SHARDS, SIGNATURES, VIEWS, CONTAMINATION, DUPLICATES, DECISIONS, CLEAN, IMAGES)
+STEPS = (SHARDS, SIGNATURES, VIEWS, CONTAMINATION, RECALL, DUPLICATES, DECISIONS, CLEAN, IMAGES)
 
 
 def dataset_names(run: RunFile) -> list[str]:
