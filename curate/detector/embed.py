@@ -25,11 +25,13 @@ class Runner(Protocol):
 
     size: int
     """Pixels a side that it looks at."""
+    colour: bool
+    """Whether it looks at colours; else grey pixels are as good."""
     facts: dict[str, str]
     """Which weights, which preprocessing, what it runs on."""
 
     def prepare(self, pixels: Pixels) -> Any:
-        """What the model sees of a picture, (H, W, 3) uint8 RGB."""
+        """What the model sees of a picture, (H, W, 3) uint8 RGB; if not `colour`, (H, W) uint8 too."""
         ...
 
     def __call__(self, prepared: Sequence[Any]) -> Vectors:
@@ -41,19 +43,20 @@ class DetectorRunner:
     """The detector, opened; each vector depends on its own picture only."""
 
     size = SIDE
+    colour = False
 
     def __init__(self, run: Callable[[Pixels], Vectors], batch: int, facts: dict[str, str]) -> None:
-        """`run` takes (`batch`, 112, 112, 3) uint8, never more nor less."""
+        """`run` takes (`batch`, 112, 112) uint8, never more nor less."""
         self._run = run
         self._batch = np.zeros((batch, *SEEN), np.uint8)
         self.facts = facts | {"preprocessing": HOW}
 
     def prepare(self, pixels: Pixels) -> Pixels:
-        """(H, W, 3) uint8 RGB -> (112, 112, 3) uint8."""
+        """(H, W, 3) uint8 RGB or (H, W) uint8 grey -> (112, 112) uint8."""
         return squash(pixels)
 
     def __call__(self, prepared: Sequence[Pixels]) -> Vectors:
-        """N of (112, 112, 3) uint8, N >= 1 -> (N, dim) float32 of unit length; the last batch is filled up."""
+        """N of (112, 112) uint8, N >= 1 -> (N, dim) float32 of unit length; the last batch is filled up."""
         batch, vectors = self._batch, []
         for start in range(0, len(prepared), len(batch)):
             some = prepared[start : start + len(batch)]

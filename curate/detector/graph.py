@@ -24,7 +24,7 @@ _CPU = {
 
 
 def export(detector: Detector, path: Path) -> None:
-    """Write the graph (16, 112, 112, 3) uint8 -> (16, dim) float32 as `path` (.xml) and its float16 weights (.bin)."""
+    """Write the graph (16, 112, 112) uint8 -> (16, dim) float32 as `path` (.xml) and its float16 weights (.bin)."""
     import torch
 
     from curate.detector.model import OfPictures

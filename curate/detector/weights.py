@@ -73,8 +73,8 @@ def _about(header: Mapping[str, str]) -> About:
     for name, size in sizes.items():
         if type(size) is not int or not 1 <= size <= _MOST[name]:
             raise ValueError(f"its {name} is {size!r}, not 1 to {_MOST[name]}")
-    if sizes["width"] % 8 or sizes["width"] % sizes["heads"]:
-        raise ValueError(f"its width {sizes['width']} does not divide by 8 and by {sizes['heads']} heads")
+    if sizes["width"] % sizes["heads"]:
+        raise ValueError(f"its width {sizes['width']} does not divide by {sizes['heads']} heads")
     return About(Shape(**sizes), recipe, step)
 
 

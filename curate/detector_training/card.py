@@ -41,7 +41,8 @@ def _card(told: Facts, cost: Cost, weights: str, measured: str, megabytes: float
 A vision transformer of {numbers / 1e6:.1f} million weights that says whether one picture is an edited copy of another:
 copies lie near each other, all other pictures apart. It compares pictures, it names nothing that is on them.
 
-- In: any picture, {HOW}, (N, 112, 112, 3) uint8. Out: {told.shape.dim} numbers of unit length; compare by their cosine.
+- In: any picture, {HOW}, (N, 112, 112) uint8.
+  Out: {told.shape.dim} numbers of unit length; compare by their cosine.
 - Weights: `{files.WEIGHTS}`, float16, {megabytes:.1f} MB, sha256 `{weights}`.
 - Runs: on a CPU through OpenVINO in float32, {BATCH} pictures at a time, one thread; on a GPU through torch in bf16.
 - Mirrored and turned by quarters it does not know a picture again: the benchmark is signed in all eight ways instead.

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from curate.detector.model import Detector, Shape
-from curate.detector_training.loss import Queue
 from curate.detector_training.recipe import Recipe
 from curate.errors import SourceError
 
@@ -21,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class State:
-    """The model that learns, its running `average` (the one to keep), the optimizer, the queue, and the `step`."""
+    """The model that learns, its running `average` (the one to keep), the optimizer, and the `step`."""
 
     def __init__(self, shape: Shape, recipe: Recipe, device: str) -> None:
         torch.manual_seed(recipe.seed)
@@ -29,13 +28,11 @@ class State:
         self.model, self.average = Detector(shape).to(device), Detector(shape).to(device)
         self.average.load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(_groups(self.model, recipe), lr=recipe.rate, betas=(0.9, 0.98))
-        self.queue = Queue(recipe.queue, shape.dim, device)
 
     def save(self, out: Path) -> None:
         """Write `out/checkpoint.pt`, whole or not at all."""
         state = {"step": self.step, "model": self.model.state_dict(), "average": self.average.state_dict()}
         state |= {"shape": asdict(self.model.shape), "optimizer": self.optimizer.state_dict()}
-        state |= {"queue": self.queue.vectors, "picture": self.queue.picture}
         draft = out / "checkpoint.draft"
         torch.save(state, draft)
         draft.replace(out / CHECKPOINT)
@@ -49,7 +46,6 @@ class State:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.queue.vectors, self.queue.picture = state["queue"], state["picture"]
             self.step = int(state["step"])
         log.info("going on from step %d", self.step)
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Tiles(NamedTuple):
-    """`pixels` (N, 192, 192, 3) uint8 RGB, and `picture` (N,) int64: the number of the picture each was cut from."""
+    """`pixels` (N, 192, 192) uint8 grey, and `picture` (N,) int64: the number of the picture each was cut from."""
 
     pixels: NDArray[np.uint8]
     picture: NDArray[np.int64]
@@ -84,7 +84,12 @@ def _cut(picture: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
                 ]
                 tile: NDArray[np.uint8] = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
                 if tile.std() > 8:
-                    yield tile
+                    yield _grey(tile)
+
+
+def _grey(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(192, 192, 3) uint8 RGB -> (192, 192) uint8, ITU-R 601."""
+    return (tile.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) + 0.5).astype(np.uint8)
 
 
 def _on_ground(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:

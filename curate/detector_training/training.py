@@ -1,9 +1,7 @@
 """Train the detector: contrastive learning where the positives are edits and the negatives are other pictures.
 
-Loss: InfoNCE (temperature 0.06) of each original against its edited copy, all other pictures of the batch and a queue
-of pictures of earlier batches, plus the entropy term of SSCD (Pizzi et al. 2022): every vector is pushed from its
-nearest neighbour, so lookalikes part and one threshold serves all pictures. Tiles cut from one picture are never
-negatives.
+Loss: InfoNCE (as in SimCLR) of each original against its edited copy and all other pictures of the batch. Tiles cut
+from one picture are never negatives. The weights that are kept are a running average.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from curate.detector_training.state import State
 from curate.detector_training.tiles import Tiles
 
 LOG = "log.jsonl"
-_LOG_EVERY = 20
+_LOG_EVERY = 10
 
 
 class _Pairs(Dataset):  # type: ignore[misc]  # torch is not typed for us
@@ -47,7 +45,7 @@ class _Pairs(Dataset):  # type: ignore[misc]  # torch is not typed for us
 
 
 def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return torch.from_numpy(np.ascontiguousarray(pixels))[None]
 
 
 def train(tiles: Tiles, shape: Shape, recipe: Recipe, out: Path, device: str = "cpu") -> Detector:
@@ -77,29 +75,28 @@ def _batches(tiles: Tiles, recipe: Recipe, start: int) -> DataLoader:
 
 
 def _learn(state: State, pixels: Tensor, picture: Tensor, recipe: Recipe, device: str) -> tuple[float, float]:
-    """One step on (2B, 3, 112, 112) uint8 -> the loss, and the share of copies nearest to their own original."""
+    """One step on (2B, 1, 112, 112) uint8 -> the loss, and the share of copies nearest to their own original."""
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.rate * _pace(state.step, recipe)
     kind = torch.device(device).type
     with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
         vectors = state.model(pixels.to(device, non_blocking=True).float())
-    value, hit = loss(vectors.float(), picture, state.queue, recipe)
+    value, hit = loss(vectors.float(), picture, recipe.temperature)
     state.optimizer.zero_grad(set_to_none=True)
     value.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
     state.optimizer.step()
-    state.queue.push(vectors.detach().float()[: len(picture)], picture)
     state.step += 1
     state.blend(min(recipe.average, state.step / (state.step + 9)))
     return value.item(), hit
 
 
 def _pace(step: int, recipe: Recipe) -> float:
-    """Share of the learning rate: linear warm-up, then a cosine to 1 %."""
+    """Share of the learning rate: linear warm-up, then a cosine to 2 %."""
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
     done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, done))))
+    return 0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, done))))
 
 
 def _write(out: Path, row: dict[str, float]) -> None:

@@ -47,7 +47,7 @@ def content(spec: str) -> str:
 
 
 class Embedder:
-    """A model and its own preprocessing. `facts` tells which, for the manifest; `size` the px a side that it sees."""
+    """A model and its own preprocessing. It sees `size` px a side, in `colour` or not; `facts` are for the manifest."""
 
     def __init__(self, spec: str, device: str = "auto") -> None:
         """Load what `spec` names, one of `SPECS`. Without a GPU, the detector runs through OpenVINO, without torch.
@@ -62,12 +62,12 @@ class Embedder:
             kind = "" if isinstance(error, SourceError) else f"{type(error).__name__}: "
             raise SourceError(f"embedding = {spec!r}: {kind}{said}") from None
         self._prepare, self._forward = model.prepare, model.__call__
-        self.size = model.size
+        self.size, self.colour = model.size, model.colour
         self.colour = getattr(model, "colour", True)
         self.facts = {"model": spec, **model.facts}
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
-        """What the model sees of (H, W, 3) uint8 RGB: (112, 112, 3) uint8 for the detector, else a float32 tensor."""
+        """What the model sees of (H, W, 3) uint8 RGB, or of (H, W) uint8 grey if not `colour`: an array or a tensor."""
         return self._prepare(pixels)
 
     def __call__(self, prepared: Sequence[Any]) -> list[NDArray[np.float16] | None]:

@@ -31,6 +31,8 @@ class Net(NamedTuple):
 class TorchRunner:
     """A network opened on a device, in bf16 on a GPU where it can; see `curate.detector.embed.Runner`."""
 
+    colour = True
+
     def __init__(self, opened: Net, device: str) -> None:
         import torch
 

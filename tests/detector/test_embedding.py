@@ -38,11 +38,12 @@ def script(path: Path, scale: float = 1.0) -> Path:
 def test_the_detector_says_what_it_is() -> None:
     embed = Embedder("detector", "cpu")
     assert embed.size == 112
+    assert not embed.colour
     assert embed.facts["model"] == "detector"
     assert embed.facts["weights"] == files.sealed()
     assert "112 x 112" in embed.facts["preprocessing"]
     prepared = embed.prepare(draw(1, 300, 200))
-    assert (prepared.shape, prepared.dtype) == ((112, 112, 3), np.uint8)
+    assert (prepared.shape, prepared.dtype) == ((112, 112), np.uint8)
     (vector,) = embed([prepared])
     assert vector is not None
     assert vector.shape == (256,)
@@ -53,6 +54,7 @@ def test_a_script_sees_squashed_pictures_with_imagenets_mean(tmp_path: Path) -> 
     path = script(tmp_path / "m.pt")
     embed = Embedder(f"torchscript:{path}?side=64", "cpu")
     assert embed.size == 64
+    assert embed.colour
     assert embed.facts["weights"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert "Normalize" in embed.facts["preprocessing"]
     grey = np.full((90, 40, 3), 255, np.uint8)

@@ -18,6 +18,7 @@ from curate.detector_training import facts
 from curate.detector_training.augment import lightly, strongly
 from curate.detector_training.card import BEGIN, END
 from curate.detector_training.command import main
+from curate.detector_training.loss import loss
 from curate.detector_training.recipe import Recipe, digest
 from curate.detector_training.state import State, averaged
 from curate.detector_training.tiles import Tiles, tiles
@@ -26,7 +27,7 @@ from curate.errors import SourceError
 from tests.detector.conftest import TINY
 from tests.pictures import Pixels, draw, image
 
-QUICK = Recipe(steps=6, batch=8, warmup=2, queue=24, save_every=2, workers=0)
+QUICK = Recipe(steps=6, batch=8, warmup=2, save_every=2, workers=0)
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -56,27 +57,34 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
 
 def test_training_lowers_the_loss(few: Tiles, tmp_path: Path) -> None:
-    recipe = replace(QUICK, steps=40, rate=3e-3, queue=8, average=0.9)
-    rng = np.random.default_rng(9)
-    seen = [torch.from_numpy(np.stack(side)).float() for side in zip(*_pairs(few, rng), strict=True)]
+    recipe = replace(QUICK, steps=60, rate=3e-3, average=0.9)
+    light, strong = zip(*_pairs(few, np.random.default_rng(9)), strict=True)
+    seen = torch.from_numpy(np.stack(light + strong))[:, None].float()
 
-    def share_apart(net: torch.nn.Module) -> float:
-        """Mean cosine of copies less that of strangers."""
+    def measured(net: torch.nn.Module) -> float:
         with torch.inference_mode():
-            light, strong = (net(side.permute(0, 3, 1, 2)) for side in seen)
-        cosine = strong @ light.T
-        return float(cosine.diagonal().mean() - cosine[~torch.eye(len(cosine), dtype=torch.bool)].mean())
+            return float(loss(net(seen), torch.arange(len(light)), recipe.temperature)[0])
 
-    before = share_apart(State(TINY, recipe, "cpu").average)
-    assert share_apart(train(few, TINY, recipe, tmp_path)) > before + 0.05
+    before = measured(State(TINY, recipe, "cpu").average)
+    assert measured(train(few, TINY, recipe, tmp_path)) < before - 0.2
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [20, 40]
-    assert rows[1]["loss"] < rows[0]["loss"]
+    assert [row["step"] for row in rows] == [10, 20, 30, 40, 50, 60]
+
+
+def test_the_loss_by_hand() -> None:
+    """Two originals at right angles, the first copy exact, the second turned onto the first original."""
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    value, hit = loss(vectors, torch.tensor([0, 1]), 1.0)
+    rows = [np.log(np.e + 1 + np.e) - 1, np.log(1 + 1 + 1), np.log(np.e + 1 + np.e) - 1, np.log(1 + 2 * np.e)]
+    assert float(value) == pytest.approx(np.mean(rows), abs=0.1)  # what is masked still counts as e^-2
+    assert hit == 0.0
+    assert loss(torch.eye(2).repeat(2, 1), torch.tensor([0, 1]), 1.0)[1] == 1.0
+    assert loss(torch.eye(2).repeat(2, 1), torch.tensor([5, 5]), 1.0)[1] == 1.0  # one picture: no negatives
 
 
 def _pairs(few: Tiles, rng: np.random.Generator) -> list[tuple[Pixels, Pixels]]:
     first = np.unique(few.picture, return_index=True)[1]
-    return [(lightly(few.pixels[i], rng), strongly(few.pixels[i], few.pixels[0], rng)) for i in first]
+    return [(lightly(few.pixels[i], rng), strongly(few.pixels[i], few.pixels[i - 1], rng)) for i in first]
 
 
 def test_a_checkpoint_of_another_training_is_refused(few: Tiles, tmp_path: Path) -> None:
@@ -88,16 +96,20 @@ def test_a_checkpoint_of_another_training_is_refused(few: Tiles, tmp_path: Path)
         averaged(tmp_path)
 
 
+def tile_of(seed: int) -> Pixels:
+    return np.ascontiguousarray(draw(seed, 192, 192)[..., 1])
+
+
 def test_edits_are_drawn_from_the_seed_alone() -> None:
-    tile, other = draw(1, 192, 192), draw(2, 192, 192)
+    tile, other = tile_of(1), tile_of(2)
     kept = tile.copy(), other.copy()
     seen = []
     for seed in range(60):
         once, again = (strongly(tile, other, np.random.default_rng(seed)) for _ in range(2))
         assert (once == again).all()
-        assert once.shape == (112, 112, 3)
+        assert once.shape == (112, 112)
         assert once.dtype == np.uint8
-        assert lightly(tile, np.random.default_rng(seed)).shape == (112, 112, 3)
+        assert lightly(tile, np.random.default_rng(seed)).shape == (112, 112)
         seen.append(once.tobytes())
     assert len(set(seen)) == 60
     assert (tile == kept[0]).all()
@@ -111,7 +123,7 @@ def test_tiles_carry_the_number_of_their_picture(tmp_path: Path) -> None:
     image(3, 63, 200).save(tmp_path / "tiny.png")
     made = tiles([tmp_path], 10, 1, 0)
     assert made.picture.tolist() == [0] * 5 + [1, 3]  # the drawn one is last
-    assert made.pixels.shape == (7, 192, 192, 3)
+    assert made.pixels.shape == (7, 192, 192)
     assert made.pixels.dtype == np.uint8
     again = tiles([tmp_path], 10, 1, 0)
     assert (made.pixels == again.pixels).all()
@@ -136,7 +148,7 @@ def test_the_job_trains_and_exports(tmp_path: Path, capsys: pytest.CaptureFixtur
     image(1, 300, 200).save(tmp_path / "a.png")
     sources = tmp_path / "sources.toml"
     sources.write_text('[[source]]\nname = "ours"\npictures = 1\nlicence = "CC0-1.0"\n')
-    words = f"--width 32 --depth 1 --heads 2 --dim 16 --steps 20 --batch 4 --queue 8 --workers 0 --out {tmp_path}/run"
+    words = f"--width 32 --depth 1 --heads 2 --dim 16 --steps 20 --batch 4 --workers 0 --out {tmp_path}/run"
     main([*words.split(), "--pictures", str(tmp_path), "--drawn", "3", "--sources", str(sources), "--device", "cpu"])
     shipped = tmp_path / "shipped"
     main(["--out", f"{tmp_path}/run", "--export", str(shipped)])
