@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from curate.contracts import statuses
 from curate.errors import CurateError
 from curate.ops.intervals import wilson
+from curate.report.recall import Recall, recalls
 from curate.runfile import RunFile
 from curate.steps import STEPS
 from curate.store import Store
@@ -99,6 +100,7 @@ class Summary:
     emitted: int | None
     stages: tuple[Stage, ...]
     versions: dict[str, list[str]]
+    recall: tuple[Recall, ...] = ()
     version: int = 1
 
 
@@ -116,6 +118,7 @@ def count(run: RunFile, store: Store) -> Summary:
         emitted=emitted,
         stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
         versions=_versions(list(manifests.values())),
+        recall=recalls(run, store),
     )
 
 
