@@ -56,6 +56,10 @@ _LEAST_VARIANCE = 4.0
 """Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
 _FEW_FEATURES = 60
 """With more, correlation finds nothing that features do not (60 pictures, 24 edits), and costs as much again."""
+_BEARING_OUT = 8
+"""Features on which an alignment must rest to count in full. Of 3,900 pairs of lookalikes one had so many, and then no
+agreement; two trousers on hangers agreed in .68 of their blocks by 6.
+"""
 _HOPELESS = 0.05
 """Agreement before adjustment below which none is worth it: 99 of 100 strangers, 1 of 1,600 copies."""
 _ALIKE = 0.65
@@ -66,7 +70,9 @@ class Verdict(NamedTuple):
     """How well a benchmark image lies over a sample, and how it had to be laid."""
 
     agreement: float
-    """Share of the blocks with detail, where the two overlap, that agree; 0 to 1."""
+    """Share of the blocks with detail, where the two overlap, that agree, 0 to 1; half of it where fewer than eight
+    local features bear the alignment out, since pictures of like outline can be aligned too.
+    """
     matrix: Matrix
     """From pixels of the sample's portrait to those of the image's, (2, 3)."""
     mirrored: bool
@@ -102,9 +108,9 @@ def compare(sample: Portrait, images: tuple[Portrait, Portrait], enough: float) 
 def _best_near(sample: Portrait, image: Portrait, found: Fit, *, mirror: bool) -> Verdict:
     """The verdict on an alignment, adjusted where that can help: not where no block agrees, as with most strangers."""
     verdict = judge(sample, image, found.matrix, mirror=mirror)
-    if found.points >= SURE_POINTS or verdict.agreement < _HOPELESS:
-        return verdict
-    return judge(sample, image, adjusted(sample, image, found.matrix), mirror=mirror)
+    if found.points < SURE_POINTS and verdict.agreement >= _HOPELESS:
+        verdict = judge(sample, image, adjusted(sample, image, found.matrix), mirror=mirror)
+    return verdict if found.points >= _BEARING_OUT else verdict._replace(agreement=verdict.agreement / 2)
 
 
 def judge(sample: Portrait, image: Portrait, matrix: Matrix, *, mirror: bool) -> Verdict:
