@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from curate.contracts import contract
+from curate.demo.pictures import KINDS
 from curate.ops import tars
 from curate.sources import Sample
 from curate.stages.signatures import SignaturesSettings, Signer
@@ -33,6 +35,15 @@ def draw(seed: int, width: int = 128, height: int = 128) -> Pixels:
     below = grid[top + 1, left] * (width - right) + grid[top + 1, left + 1] * right
     drawn: Pixels = ((above * (height - down) + below * down) // (width * height)).astype(np.uint8)
     return drawn
+
+
+@cache
+def textured(kind: str, seed: int = 0, width: int = 400, height: int = 300) -> Pixels:
+    """One of the demo's drawings, rich in detail as photographs are: (height, width, 3) uint8."""
+    drawn = KINDS[kind](np.random.default_rng([seed, sorted(KINDS).index(kind)]), (width, height)).image
+    pixels = np.array(drawn.convert("RGB"))
+    pixels.flags.writeable = False  # it is the same array for all
+    return pixels
 
 
 def image(seed: int, width: int = 128, height: int = 128) -> Image.Image:
@@ -85,4 +96,6 @@ def rows(name: str, *given: dict[str, Any]) -> pa.Table:
 def _plain(kind: pa.DataType) -> Any:
     if pa.types.is_fixed_size_binary(kind):
         return bytes(kind.byte_width)
+    if pa.types.is_boolean(kind):
+        return False
     return "" if pa.types.is_string(kind) else b"" if pa.types.is_binary(kind) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,14 +63,15 @@ def corpus(folder: Path) -> Path:
     return folder
 
 
-def settings(folder: Path, out: str | Path, **tables: object) -> RunFile:
-    """The run file for `corpus(folder)`."""
+def settings(folder: Path, out: str | Path, **tables: Any) -> RunFile:
+    """The run file for `corpus(folder)`; hashes only unless asked."""
     given = {
         "out": str(out),
         "corpus": {"path": f"{folder}/corpus/*.tar"},
         "benchmarks": {"drawn": {"path": f"{folder}/benchmark"}},
         "clean": {"samples_per_shard": 4},
         **tables,
+        "signatures": {"embedding": "none", **tables.get("signatures", {})},
     }
     return parse(RunFile, given, "test")
 
@@ -79,7 +81,7 @@ def quiet(progress: Progress) -> None:
     del progress
 
 
-def made(folder: Path, out: str | Path, **tables: object) -> Store:
+def made(folder: Path, out: str | Path, **tables: Any) -> Store:
     """Run it here, one part after another."""
     return run(settings(folder, out, **tables), Serial(), quiet)
 

@@ -30,7 +30,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = corpus(tmp_path_factory.mktemp("cli"))
     (folder / "run.toml").write_text(
         f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
-        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n'
+        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n[signatures]\nembedding = "none"\n'
     )
     code, said = curate("run", str(folder / "run.toml"))
     assert code == 0, said
@@ -41,7 +41,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_loads_nothing_heavy() -> None:
     code = "import sys\nfrom curate.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
-    heavy = "torch faiss ray open_clip timm cv2 matplotlib pandas pyarrow".split()
+    heavy = "torch faiss ray open_clip timm openvino cv2 matplotlib pandas pyarrow".split()
     check = f"{code}print('LOADED', [m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check, "--help"], capture_output=True, text=True, timeout=60)
     assert "benchmarks" in done.stdout
@@ -49,10 +49,9 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_running_without_a_gpu_stack_needs_no_torch() -> None:
-    """Importing every stage and the runner loads neither torch nor ray nor faiss: they come with their work."""
-    check = (
-        "import sys, curate.runner, curate.display; print([m for m in ('torch', 'faiss', 'ray') if m in sys.modules])"
-    )
+    """Importing every stage and the runner loads no torch, OpenVINO, ray or faiss: they come with their work."""
+    heavy = ("torch", "openvino", "faiss", "ray")
+    check = f"import sys, curate.runner, curate.display; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
@@ -69,7 +68,8 @@ def test_status_verify_explain(ran: Path) -> None:
     code, said = curate("explain", run, "a6")
     assert code == 0
     assert "it shows drawn:class0/0" in said
-    assert "whole+mirror" in said
+    assert "near whole~whole+mirror, mirrored" in said
+    assert "thumbnails" in said
     code, said = curate("explain", run, "00000:a7")
     assert "it repeats 00000:a0, which is kept" in said
     code, said = curate("explain", run, "a0")

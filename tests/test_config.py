@@ -43,7 +43,8 @@ def test_minimal_run_file_is_accepted() -> None:
          " (given: 129)"),
         (
             {"signatures": {"embedding": "clip"}},
-            "`signatures.embedding`: want none, open_clip:MODEL/WEIGHTS or timm:MODEL/WEIGHTS (given: 'clip')",
+            "`signatures.embedding`: want none, detector, open_clip:MODEL/WEIGHTS, timm:MODEL/WEIGHTS or "
+            "torchscript:FILE?side=PX (given: 'clip')",
         ),
         ({"benchmarks": {"a b": {"path": "x"}}}, "`benchmarks`: names are made of letters, digits, - and _, not 'a b'"),
     ],

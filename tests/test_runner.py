@@ -92,7 +92,7 @@ def test_a_foreign_part_is_refused_by_name(folder: Path) -> None:
 
 def test_one_broken_part_stops_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(folder, folder / "whole")
-    monkeypatch.setattr("curate.stages.signatures.regions", _fails_once(3))
+    monkeypatch.setattr("curate.stages.signatures.corpus_regions", _fails_once(3))
     with pytest.raises(
         PartsFailedError, match=r"1 of 2 part\(s\) of `signatures` failed(.|\n)*00000: RuntimeError: boom"
     ):
@@ -105,14 +105,14 @@ def test_one_broken_part_stops_no_other(folder: Path, monkeypatch: pytest.Monkey
 
 
 def _fails_once(call: int) -> object:
-    from curate.ops.views import regions
+    from curate.ops.views import corpus_regions
 
     calls = iter(range(1, 10_000))
 
-    def sometimes(grey: object) -> object:
+    def sometimes(width: int, height: int) -> object:
         if next(calls) == call:
             raise RuntimeError("boom")
-        return regions(grey)  # type: ignore[arg-type]
+        return corpus_regions(width, height)
 
     return sometimes
 

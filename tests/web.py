@@ -69,6 +69,8 @@ number_sample_per_shard = 40
 contact = "test@example.org"
 allow_networks = ["127.0.0.1/32"]
 respect_robots_txt = false
+[signatures]
+embedding = "none"
 [benchmarks.drawn]
 path = "{benchmark}"
 [clean]

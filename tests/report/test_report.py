@@ -101,13 +101,13 @@ def test_the_cap_on_pairs_is_said(folder: Path) -> None:
     assert page.count("0 of 2 pairs are shown") == 2
 
 
-def test_without_the_shards_the_stored_thumbnails_are_shown(folder: Path) -> None:
+def test_without_the_shards_the_stored_previews_are_shown(folder: Path) -> None:
     store = made(folder, folder / "run")
     shutil.rmtree(folder / "corpus")
     page = Path(write_report(settings(folder, folder / "run"), store)).read_text()
     modes = [image.mode for image in pictures_in(page)]
     assert (modes.count("L"), modes.count("RGB")) == (6, 2)  # the benchmark's folder is still there
-    assert page.count("stored 32 px view") == 6
+    assert page.count("stored grey view") == 6
 
 
 def test_bytes_that_changed_since_are_not_shown(folder: Path) -> None:

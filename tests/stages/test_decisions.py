@@ -23,15 +23,10 @@ def signed(key: str, **more: Any) -> dict[str, Any]:
 
 
 def matched(key: str, **more: Any) -> dict[str, Any]:
-    facts = {
-        "shard": "s",
-        "key": key,
-        "benchmark": "ten",
-        "benchmark_shard": "b0",
-        "benchmark_key": "t1",
-        "kind": "near",
-    }
-    return {**facts, "view": "whole~whole+mirror", "distance": 12, "threshold": 56, "similarity": 0.97, **more}
+    facts = {"shard": "s", "key": key, "benchmark": "ten", "benchmark_shard": "b0", "benchmark_key": "t1"}
+    facts |= {"kind": "near", "view": "whole~whole+mirror", "distance": 12, "verified_by": "thumbnails"}
+    said = {"score": 0.75, "threshold": 0.5, "mirrored": True, "rotation": 0.0, "shown": 1.0, "covers": 1.0}
+    return {**facts, **said, **more}
 
 
 def copied(key: str, **more: Any) -> dict[str, Any]:
@@ -70,9 +65,9 @@ def test_the_first_rule_that_applies_is_named_with_its_evidence() -> None:
     (row,) = decided([signed("a", entropy=0.5)], [matched("a")], [copied("a")])
     assert evidence(row) == {"decision": "drop", "rule": "quality", "detail": "entropy", "score": 0.5, "threshold": 2}
     (row,) = decided([signed("a")], [matched("a")], [copied("a")])
-    assert evidence(row) == {"decision": "drop", "rule": "contamination", "detail": "near whole~whole+mirror",
-                             "score": 12,
-                             "threshold": 56, "benchmark": "ten", "match_shard": "b0", "match_key": "t1"}  # fmt: skip
+    assert evidence(row) == {"decision": "drop", "rule": "contamination", "detail": "near whole~whole+mirror, mirrored",
+                             "score": 0.75, "threshold": 0.5, "benchmark": "ten", "match_shard": "b0",
+                             "match_key": "t1"}  # fmt: skip
     (row,) = decided([signed("a")], [matched("other")], [copied("a")])
     assert evidence(row) == {"decision": "drop", "rule": "duplicate", "detail": "near", "score": 3, "threshold": 40,
                              "match_shard": "t", "match_key": "k"}  # fmt: skip
@@ -83,6 +78,21 @@ def test_the_first_match_of_a_sample_is_its_nearest() -> None:
         [signed("a")], [matched("a", benchmark_key="near"), matched("a", benchmark_key="far", distance=50)]
     )
     assert row["match_key"] == "near"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"kind": "byte_equal", "view": "whole~whole", "mirrored": False}, "byte_equal whole~whole"),
+        ({"rotation": -90.0}, "near whole~whole+mirror, mirrored, turned by -90 degrees"),
+        ({"mirrored": False, "shown": 0.5}, "near whole~whole+mirror, cut to 50% of its area"),
+        ({"mirrored": False, "covers": 0.25}, "near whole~whole+mirror, on 25% of the sample"),
+        ({"mirrored": False, "rotation": 1.9, "shown": 0.98, "covers": 0.97}, "near whole~whole+mirror"),
+    ],
+)
+def test_a_match_says_how_the_image_was_changed(how: dict[str, Any], said: str) -> None:
+    (row,) = decided([signed("a")], [matched("a", **how)])
+    assert row["detail"] == said
 
 
 @pytest.mark.parametrize(
@@ -149,4 +159,4 @@ def test_golden_digest() -> None:
         rows("contamination", matched("d")),
         rows("duplicates", copied("e")),
     )
-    assert rows_digest(decide(STRICT, *tables)) == "e2f8c0b611e1fc6466dbd7e2d460721cb4955ead7866c42f34a4adc6aa74f2d6"
+    assert rows_digest(decide(STRICT, *tables)) == "c3d0efb3f2f974f50620d658eda9d2fa2dbe4c31df20f7140dee667ffcee60ab"
