@@ -137,7 +137,7 @@ def _agreement(frame: Portrait, other: Portrait, matrix: Matrix, inside: NDArray
     height, width = frame.grey.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid = cv2.warpAffine(other.grey, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    warped = band(laid)  # only now: what lay around the picture in `other` must not reach into it
+    warped = band(laid.astype(np.uint8, copy=False))  # only now: what lay around the picture in `other` must not reach into it
     block = (np.arange(height)[:, None] * _GRID // height) * _GRID + np.arange(width)[None] * _GRID // width
     whole = np.bincount(block.ravel(), minlength=_GRID**2)
     at, x, y = block[inside], frame.band[inside].astype(np.float64), warped[inside].astype(np.float64)
