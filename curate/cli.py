@@ -79,6 +79,30 @@ def explain(
 
 
 @app.command()
+def calibrate(
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: its images; may be given more than once.")],
+    corpus: Annotated[str | None, typer.Option(help="Shards that strangers are taken from; else none are.")] = None,
+    false_pairs: Annotated[float, typer.Option(help="Share of unrelated pairs that may be taken for copies.")] = 1e-6,
+    copies: Annotated[int, typer.Option(help="Images of which copies are made, by each of the 24 edits.")] = 20,
+    out: Annotated[str, typer.Option(help="Where NAME.json and NAME.png are written.")] = "calibration",
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN.toml", help="A run file whose signatures and contamination count.")
+    ] = None,
+) -> None:
+    """Choose a benchmark's thresholds on edited copies of its images and on strangers; `contamination` reads them."""
+    from curate import runfile
+    from curate.calibrate.command import Asked
+    from curate.calibrate.command import calibrate as measure
+    from curate.stages.contamination import ContaminationSettings
+    from curate.stages.signatures import SignaturesSettings
+
+    given = runfile.read(like) if like else None
+    signing = given.signatures if given else SignaturesSettings()
+    matching = given.contamination if given else ContaminationSettings()
+    measure(console, Asked(benchmark, corpus, false_pairs, copies, out, signing, matching))
+
+
+@app.command()
 def benchmarks() -> None:
     """List the benchmarks that curate knows by name: split, number of images, classes, licence and source."""
     from curate.benchmarks import table

@@ -51,6 +51,9 @@ class RunFile(Settings):
     def _one_way_in(self) -> RunFile:
         if (self.urls is None) == (self.corpus is None):
             raise ValueError("want [urls] (to download) or [corpus] (to read shards where they lie), one of the two")
+        odd = [name for name in self.contamination.thresholds if name not in self.benchmarks]
+        if odd:
+            raise ValueError(f"[contamination.thresholds.{odd[0]}] is of no benchmark of this run")
         if self.urls is not None and self.shards is None:
             raise ValueError("[urls] needs [shards], at least its `contact`")
         if self.shards is not None and self.urls is None:
@@ -59,8 +62,28 @@ class RunFile(Settings):
 
 
 def load(path: str) -> RunFile:
-    """Read and check a run file; ConfigError names every fault in it."""
+    """Read and check a run file, and take the thresholds of its calibration; ConfigError names every fault in it."""
+    return calibrated(read(path))
+
+
+def read(path: str) -> RunFile:
+    """Read and check a run file as it stands; ConfigError names every fault in it."""
     return parse(RunFile, read_toml(path), path)
+
+
+def calibrated(run: RunFile) -> RunFile:
+    """The run with the thresholds of the calibration it names, if any; those that stand in the run file go first.
+
+    So the resolved settings, and with them recipes and manifests, hold what the calibration said.
+    """
+    matching = run.contamination
+    if matching.calibration is None or not run.benchmarks:
+        return run
+    from curate.calibrate.files import calibrated as thresholds  # here, since few runs have one
+
+    found = thresholds(matching.calibration, run.signatures, matching, run.benchmarks)
+    settled = matching.model_copy(update={"thresholds": {**found, **matching.thresholds}})
+    return run.model_copy(update={"contamination": settled})
 
 
 def from_json(values: dict[str, Any], where: str) -> RunFile:

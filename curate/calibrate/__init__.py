@@ -1,0 +1,6 @@
+"""`curate calibrate`: choose a benchmark's thresholds on known copies and known strangers, and write down why.
+
+Known copies: edits of the benchmark's own images. Known strangers: these copies beside the other images, and samples of
+the corpus. Both go through the search of `contamination`; here each pair that it proposes is given both its scores, so
+that recall and false pairs are known at every threshold.
+"""
