@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.errors import CurateError
+from curate.report.pairs import in_words
 from curate.runfile import RunFile
 from curate.sources.base import printable
 from curate.store import Store
@@ -25,11 +26,12 @@ def explain(settings: RunFile, store: Store, key: str) -> Iterator[Table | Text]
         raise CurateError(f"{store.root}: no sample `{key}` in its decisions; keys are as in the shards, or SHARD:KEY")
     for decision in found:
         shard, name = decision["shard"], decision["key"]
-        yield Text(f"{shard}:{name}  {_sentence(decision)}")
+        yield Text(printable(f"{shard}:{name}  {_sentence(decision)}"))
         yield _table("decision", decision)
         for facts in _rows(store, "signatures", shard, name):
             yield _table("signature", {field: facts[field] for field in _FACTS})
         for match in _rows(store, "contamination", shard, name):
+            yield Text(printable(f"shows {match['benchmark']}:{match['benchmark_key']}: {in_words(match)}"))
             yield _table("match", match)
         yield from _copies(store, decision)
 

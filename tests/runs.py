@@ -64,12 +64,13 @@ def corpus(folder: Path) -> Path:
 
 
 def settings(folder: Path, out: str | Path, **tables: Any) -> RunFile:
-    """The run file for `corpus(folder)`; hashes only unless asked."""
+    """The run file for `corpus(folder)`; hashes only, and no recall, unless asked."""
     given = {
         "out": str(out),
         "corpus": {"path": f"{folder}/corpus/*.tar"},
         "benchmarks": {"drawn": {"path": f"{folder}/benchmark"}},
         "clean": {"samples_per_shard": 4},
+        "recall": {"copies": 0},
         **tables,
         "signatures": {"embedding": "none", **tables.get("signatures", {})},
     }
@@ -88,6 +89,6 @@ def made(folder: Path, out: str | Path, **tables: Any) -> Store:
 
 def contents(store: Store) -> dict[str, str]:
     """The content digest of every dataset of a run."""
-    names = ("urls", "shards", "signatures", "views", "contamination", "duplicates", "decisions", "clean")
+    names = ("urls", "shards", "signatures", "views", "contamination", "recall", "duplicates", "decisions", "clean")
     manifests = {name: store.read_json(name, "manifest.json") for name in names}
     return {name: manifest["content"] for name, manifest in manifests.items() if manifest}

@@ -30,7 +30,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = corpus(tmp_path_factory.mktemp("cli"))
     (folder / "run.toml").write_text(
         f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
-        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n[signatures]\nembedding = "none"\n'
+        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n[signatures]\nembedding = "none"\n[recall]\ncopies = 0\n'
     )
     code, said = curate("run", str(folder / "run.toml"))
     assert code == 0, said

@@ -71,7 +71,8 @@ def test_a_run_submitted_as_a_job_gives_what_a_local_run_gives(
     run_file = tmp_path / "run.toml"
     run_file.write_text(
         f'out = "{folder}/job"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
-        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n[signatures]\nembedding = "none"\n[clean]\nsamples_per_shard = 4\n'
+        f'[benchmarks.drawn]\npath = "{folder}/benchmark"\n'
+        '[signatures]\nembedding = "none"\n[recall]\ncopies = 0\n[clean]\nsamples_per_shard = 4\n'
     )
     command = [str(RAY), "job", "submit", "--address", address, "--", sys.executable]
     command += [str(ROOT / "jobs" / "curate_corpus.py"), str(run_file)]

@@ -71,6 +71,8 @@ allow_networks = ["127.0.0.1/32"]
 respect_robots_txt = false
 [signatures]
 embedding = "none"
+[recall]
+copies = 1
 [benchmarks.drawn]
 path = "{benchmark}"
 [clean]

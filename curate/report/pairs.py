@@ -71,12 +71,12 @@ def _pair(name: str, row: dict[str, Any]) -> Pair:
         Place(name, row[f"{other}_shard"], row[f"{other}_key"]),
         row["kind"],
         row.get("view", ""),
-        _of_match(row) if name else _of_duplicate(row),
+        in_words(row) if name else _of_duplicate(row),
     )
 
 
-def _of_match(row: dict[str, Any]) -> str:
-    """What was measured of a contamination match, in words."""
+def in_words(row: dict[str, Any]) -> str:
+    """What was measured of a contamination match, and how its image was changed."""
     if row["verified_by"] == "bytes":
         return "the same bytes"
     what = "of thumbnails, correlation" if row["verified_by"] == "thumbnails" else "aligned, share of blocks that agree"

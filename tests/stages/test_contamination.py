@@ -62,7 +62,7 @@ def test_an_edit_is_found_with_its_image_and_view(edit: str) -> None:
         assert match["kind"] == "near"
         assert match["verified_by"] == "thumbnails"
         assert match["distance"] <= 56
-        assert match["score"] >= 0.85 > match["threshold"] == np.float32(0.8)
+        assert match["score"] >= match["threshold"] == np.float32(ContaminationSettings().min_similarity)
         assert match["view"] == view
 
 
@@ -123,15 +123,18 @@ def test_the_limits_are_those_that_are_set() -> None:
     at = match["distance"]
     assert [m["distance"] for m in matches({"k": data}, TEN, radius=at)] == [at]
     assert matches({"k": data}, TEN, radius=at - 1) == []
-    assert matches({"k": data}, TEN, min_similarity=1, min_agreement=1) == []
+    assert match["verified_by"] == "thumbnails"
+    assert [m["score"] for m in matches({"k": data}, TEN, min_similarity=match["score"])] == [match["score"]]
+    (other,) = matches({"k": data}, TEN, min_similarity=1, min_agreement=0.75)
+    assert (other["verified_by"], other["threshold"]) == ("alignment", 0.75)
+    assert [m["score"] for m in matches({"k": data}, TEN, min_similarity=1, min_agreement=1)] in ([], [1])
 
 
 def test_a_near_hash_alone_does_not_decide() -> None:
-    """Two pictures may share a hash; unlike thumbnails say that they are two."""
-    corpus = sign({"k": png(100, 200, 150)}).select(CORPUS_COLUMNS)
-    other = sign({"x": png(1)})["thumbnail"]
-    unlike = corpus.set_column(corpus.schema.get_field_index("thumbnail"), corpus.schema.field("thumbnail"), other)
-    unlike = unlike.set_column(2, unlike.schema.field("sha256"), pa.array([bytes(32)], pa.binary(32)))
+    """Two pictures may share a hash; unlike thumbnails and previews say that they are two."""
+    unlike, other = sign({"k": png(100, 200, 150)}).select(CORPUS_COLUMNS), sign({"x": png(1)})
+    for name in ("sha256", "thumbnail", "preview"):
+        unlike = unlike.set_column(unlike.schema.get_field_index(name), unlike.schema.field(name), other[name])
     assert make(ContaminationSettings(), TEN)(unlike).num_rows == 0
 
 
@@ -147,6 +150,6 @@ def test_golden_digest() -> None:
         "half": bmp(draw(2)[::2, ::2]),
         "new": bmp(draw(9)),
     }
-    table = seen(sign(corpus).select(CORPUS_COLUMNS)).drop_columns(["score", "shown", "covers"])
+    table = seen(sign(corpus).select(CORPUS_COLUMNS)).drop_columns(["score", "threshold"])
     assert table["view"].to_pylist() == ["whole~whole", "whole~whole+mirror", "whole~whole"]
-    assert rows_digest(table) == "87e789ace48e3fbbac97a74613df588dc3f3e7d8410e67729a0d8cf6f13f967a"
+    assert rows_digest(table) == "458112cace05c7f31139c73871fe7d6ca5faf926f53bbfe8fb0483341b342660"

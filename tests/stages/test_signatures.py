@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from curate.errors import SourceError
 from curate.ops import images
 from curate.ops.digest import rows_digest
 from curate.ops.images import Fault
+from curate.ops.views import PREVIEW_AREA, QUARTERS
 from curate.sources import Sample
 from curate.stages.signatures import SignaturesSettings, Signer
 from tests.pictures import draw, encode, image, png, sample, sign
 
 INTEGERS = ["key", "status", "bytes", "width", "height", "phash_whole", "phash_square", "hash256_whole",
-            "hash256_square", "thumbnail"]  # fmt: skip
+            "hash256_square", *(f"hash256_{quarter}" for quarter in QUARTERS), "thumbnail"]  # fmt: skip
 
 
 def bitmaps() -> dict[str, bytes]:
@@ -34,7 +36,7 @@ def bitmaps() -> dict[str, bytes]:
 
 def test_golden_digest() -> None:
     table = sign({**bitmaps(), "blank": encode(np.full((64, 64, 3), 9, np.uint8), "BMP"), "bad": b"none"})
-    assert rows_digest(table.select(INTEGERS)) == "0c3cff0b90c666e8182a4386a3064044a10a4edb8e92f6dd3742645a65fad31a"
+    assert rows_digest(table.select(INTEGERS)) == "a3bbc8028885da11be50c28467f70924ef0aea06f5839cb270d7309888898b6a"
 
 
 def test_a_row_says_what_the_image_is() -> None:
@@ -68,10 +70,12 @@ def test_phash_is_exchangeable_with_imagehash() -> None:
 
 def test_blank_images_have_no_hash() -> None:
     table = sign({str(level): encode(np.full((90, 120), level, np.uint8)) for level in (0, 77, 255)})
-    for name in ("phash_whole", "phash_square", "hash256_whole", "hash256_square"):
+    hashes = [name for name in table.column_names if "hash" in name]
+    assert len(hashes) == 2 + 6
+    for name in hashes:
         assert table[name].null_count == 3
     assert table["one_colour"].to_pylist() == [1, 1, 1]
-    assert table["thumbnail"].null_count == 0
+    assert table["thumbnail"].null_count == table["preview"].null_count == 0
     assert sign({"k": png(1)}, min_contrast=120)["hash256_whole"].null_count == 1
 
 
@@ -97,7 +101,7 @@ def test_bad_samples_are_rows_in_their_place() -> None:
 def test_no_good_sample_at_all(pictures: dict[str, bytes]) -> None:
     table = sign(pictures, max_pixels=10**6)
     assert contract("signatures").check(table, "here").num_rows == len(pictures)
-    assert table["thumbnail"].null_count == len(pictures)
+    assert table["thumbnail"].null_count == table["preview"].null_count == len(pictures)
 
 
 def test_the_batch_size_changes_nothing() -> None:
@@ -105,6 +109,27 @@ def test_the_batch_size_changes_nothing() -> None:
     whole = sign(pictures, max_pixels=10**6)
     for size in (1, 2, 7):
         assert sign(pictures, max_pixels=10**6, batch_size=size).equals(whole)
+
+
+def test_a_preview_is_a_small_grey_jpeg_of_the_whole_picture() -> None:
+    sizes = {"wide": (400, 300), "long": (1500, 100), "small": (50, 40)}
+    table = sign({name: encode(image(1, *size), "JPEG") for name, size in sizes.items()})
+    for name, data in zip(sizes, table["preview"].to_pylist(), strict=True):
+        shown = Image.open(io.BytesIO(data))
+        assert (shown.format, shown.mode) == ("JPEG", "L")
+        assert shown.width * shown.height <= PREVIEW_AREA
+        assert shown.width / shown.height == pytest.approx(sizes[name][0] / sizes[name][1], rel=0.05)
+        small = image(1, *sizes[name]).convert("L").resize(shown.size, Image.Resampling.BOX)
+        assert np.abs(np.asarray(small, int) - np.asarray(shown, int)).mean() < 3
+    assert shown.size == sizes["small"]  # never enlarged
+
+
+def test_a_quarter_is_hashed_as_that_part_alone() -> None:
+    whole = sign({"k": encode(draw(1, 256, 256), "BMP")})
+    for name, (top, left) in zip(QUARTERS, ((0, 0), (0, 128), (128, 0), (128, 128)), strict=True):
+        part = draw(1, 256, 256)[top : top + 128, left : left + 128]
+        alone = sign({"k": encode(np.ascontiguousarray(part), "BMP")})
+        assert whole[f"hash256_{name}"] == alone["hash256_whole"]
 
 
 def test_each_image_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +196,22 @@ def test_embeddings_are_of_unit_length_and_the_batch_size_changes_nothing(weight
     for size in (1, 7):
         assert np.abs(vectors(sign(pictures, embedding=spec, batch_size=size)) - whole).max() < 1e-2
     assert len({v.tobytes() for v in whole}) == 9
+
+
+def test_the_shipped_detector_is_what_embeds_unless_said_otherwise() -> None:
+    assert SignaturesSettings().embedding == "detector"
+    pictures = {
+        "a": png(1, 200, 160),
+        "copy": encode(image(1, 200, 160), "JPEG", quality=80),
+        "other": png(2, 200, 160),
+    }
+    sign_all = Signer(SignaturesSettings(max_pixels=10**6))
+    table = sign_all("0", [sample(key, data) for key, data in {**pictures, **BAD}.items()])
+    assert table["embedding"].null_count == len(BAD)
+    a, copy, other = given = vectors(table.slice(0, 3))
+    assert a @ copy > 0.9 > a @ other
+    assert np.abs(vectors(sign(pictures, embedding="detector", batch_size=1)) - given).max() < 1e-2
+    assert sign_all.facts["model"] == "detector"
 
 
 def test_facts_say_which_model(weights: Path) -> None:

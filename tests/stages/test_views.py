@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from curate.contracts import contract
 from curate.ops.digest import rows_digest
@@ -36,6 +37,33 @@ def test_the_plain_view_is_the_corpus_own_signature() -> None:
     assert views["sha256"][0] == signed["sha256"][0]
     mirrored = sign({"k": encode(draw(1, 192, 128)[:, ::-1])})
     assert by_view["whole+mirror"] == mirrored["hash256_whole"][0].as_py()
+
+
+def test_each_row_says_which_part_it_shows_and_one_holds_the_preview() -> None:
+    rows = {row["view"]: row for row in look(sample("wide", png(1, 192, 128))).to_pylist()}
+
+    def box(view: str) -> list[float]:
+        return [rows[view][name] for name in ("left", "top", "across", "down")]
+
+    assert box("whole") == box("whole+rot90") == [0, 0, 1, 1]
+    assert box("square+mirror") == pytest.approx([1 / 6, 0, 2 / 3, 1])
+    assert box("evaluation") == pytest.approx([5 / 24, 1 / 16, 7 / 12, 7 / 8])
+    assert [view for view, row in rows.items() if row["preview"] is not None] == ["whole"]
+    assert {view for view, row in rows.items() if row["thumbnail"] is not None} == {"whole", "square", "evaluation"}
+    assert rows["whole"]["preview"] == sign({"wide": png(1, 192, 128)})["preview"][0].as_py()
+
+
+def test_with_the_detector_crops_are_embedded_too() -> None:
+    """Hashed in three parts and eight turns; embedded upright, in seven more turns of the whole, and in 18 crops."""
+    table = make(SignaturesSettings())("cats", "s0", [sample("wide", png(1, 192, 128)), sample("bad", b"none")])
+    rows = contract("views").check(table, "here").to_pylist()
+    assert len(rows) == 24 + 18 + 1
+    both = [row["view"] for row in rows if row["hash256"] and row["embedding"]]
+    assert both[:2] == ["whole", "whole+mirror"]
+    assert len(both) == 8 + 2
+    assert next(row["view"] for row in rows if row["embedding"] and not row["hash256"]) == "crop-55-00"
+    assert sum(row["embedding"] is not None for row in rows) == 10 + 18
+    assert {row["view"] for row in rows if not row["hash256"] and not row["embedding"]} == {"none"}
 
 
 def test_blank_and_unreadable_images() -> None:
