@@ -71,6 +71,7 @@ original among all negatives.
 ## Recipe
 
 Digest `{told.digest}`. The same pictures, recipe and hardware give the same weights; the seed is among the rows.
+{told.note}
 
 | setting | value |
 |---|---|

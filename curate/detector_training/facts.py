@@ -22,13 +22,17 @@ FACTS = "facts.json"
 
 @dataclass(frozen=True)
 class Facts:
-    """What was trained how: `sources` are rows of name, pictures and licence; `hardware` is named as a person would."""
+    """What was trained how: `sources` are rows of name, pictures and licence; `hardware` is named as a person would.
+
+    `note` says what the recipe cannot: where a training went on with other settings than it began with.
+    """
 
     shape: Shape
     recipe: Recipe
     sources: tuple[dict[str, Any], ...]
     tiles: int
     hardware: str
+    note: str = ""
 
     @property
     def digest(self) -> str:
@@ -57,7 +61,9 @@ def read(out: Path) -> Facts:
     try:
         told = json.loads((out / FACTS).read_text(encoding="utf-8"))
         shape, recipe = Shape(**told["shape"]), Recipe(**told["recipe"])
-        return Facts(shape, recipe, tuple(told["sources"]), int(told["tiles"]), str(told["hardware"]))
+        return Facts(
+            shape, recipe, tuple(told["sources"]), int(told["tiles"]), str(told["hardware"]), told.get("note", "")
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{out / FACTS}: no facts of a training: {type(error).__name__}: {error}") from None
 

@@ -13,7 +13,7 @@ from curate.detector.model import Shape
 class Recipe:
     """How to train. The defaults are those of the detector that `curate` ships."""
 
-    steps: int = 1600
+    steps: int = 1250
     batch: int = 128
     """Pictures a step, each once as it is and once edited."""
     rate: float = 1e-3
