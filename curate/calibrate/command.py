@@ -21,7 +21,7 @@ from curate.stages.signatures import SignaturesSettings, Signer
 from curate.store import Store
 
 _MOST_SAMPLES = 10_000
-"""Samples of the corpus that are looked at, at most: about ten minutes of one core."""
+"""Samples of the corpus that are looked at, at most: about half an hour of one core."""
 _SAYS = {"min_similarity": "thumbnails", "min_agreement": "alignment"}
 
 
@@ -123,9 +123,9 @@ def _show(console: Console, asked: Asked, name: str, found: Measured) -> None:
     if not proven:
         need = math.ceil(3 / asked.false_pairs)
         said.append(
-            f"That does not prove the {1e6 * asked.false_pairs:g} of a million asked for: none seen of n pairs says only "
-            f"that it is below 3/n, so it takes {need:,}. No threshold was set below its default; --corpus, or more --copies, "
-            "bring more pairs."
+            f"That does not prove the {1e6 * asked.false_pairs:g} of a million asked for: none seen of n only tells "
+            f"that it is below 3/n, so it takes {need:,} pairs. No threshold was set below its default. More pairs "
+            "come with --corpus and with more --copies."
         )
     if found.set_aside:
         said.append(

@@ -27,9 +27,9 @@ def png(name: str, rate: float, found: Measured) -> bytes | None:
         false.plot(at, bound, color="#c2562d", linestyle="--", label="at most (95 %)")
         seen = [point.false_per_million or float("nan") for point in points]
         false.plot(at, seen, color="#c2562d", label="false pairs seen")
-        false.axhline(1e6 * rate, color="#c2562d", linewidth=0.6)
+        false.axhline(1e6 * rate, color="#c2562d", linewidth=0.6, label="asked for")
         false.set(yscale="log", ylabel="false pairs a million")
-        lines = [*axes.get_lines()[:2], *false.get_lines()[:2]]
+        lines = [*axes.get_lines()[:2], *false.get_lines()]
         axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower left", fontsize=8)
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})  # the same curves, the same bytes
