@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
-from curate import runfile
+from curate import cli, runfile
 from curate.calibrate import material
 from curate.calibrate.command import Asked, calibrate
 from curate.calibrate.measure import measure
@@ -254,6 +255,19 @@ def test_what_is_no_calibration_is_refused(calibrated: Path, content: str | None
     file.unlink() if content is None else file.write_text(content)
     with pytest.raises(ConfigError, match=fault):
         runfile.load(str(run_file(calibrated, f'calibration = "{calibrated}/calibration"')))
+
+
+def test_the_command_line_and_a_run_file_whose_calibration_is_stale(folder: Path, tmp_path: Path) -> None:
+    """`--like` must read a run file that itself is refused until it is calibrated again."""
+    path = run_file(tmp_path, 'calibration = "nowhere"\nradius = 40')
+    with pytest.raises(ConfigError, match="no calibration of drawn here"):
+        runfile.load(str(path))
+    words = ["calibrate", "--benchmark", f"drawn={folder}/benchmark", "--copies", "1", "--like", str(path)]
+    done = CliRunner().invoke(cli.app, [*words, "--out", f"{tmp_path}/out"])
+    assert done.exit_code == 0, done.output
+    assert written(tmp_path / "out")["made_with"]["radius"] == 40
+    path.write_text(path.read_text().replace("nowhere", f"{tmp_path}/out"))
+    assert set(runfile.load(str(path)).contamination.thresholds) == {"drawn"}
 
 
 # -- what cannot be done -----------------------------------------------------------------------------------------------
