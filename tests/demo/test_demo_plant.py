@@ -120,7 +120,7 @@ def test_clean_pictures_resemble_neither_each_other_nor_the_benchmark(
 
 
 def test_copies_lie_where_hashes_find_them(planted: tuple[Path, Path], truth: dict[str, Any]) -> None:
-    """All edits but the crop stay within 51 bits of their picture in some view; crops are for better searches."""
+    """All edits but the crop stay within 51 bits of their picture in some view; crops are for embeddings to find."""
     benchmark = {
         p.relative_to(planted[0] / "benchmark").with_suffix("").as_posix(): p for p in planted[0].rglob("benchmark/*/*")
     }
