@@ -8,6 +8,7 @@
 | benchmark | whole              | hash, embedding               | as the corpus' whole                                |
 | benchmark | square, evaluation | hash, embedding               | cut to the centre square, or to 224 of 256 of it    |
 | benchmark | REGION+TURN        | hash; embedding of the whole  | mirrored, flipped, turned by quarters               |
+| benchmark | whole+tilt, +inset | embedding                     | turned a little; pasted on another picture          |
 | benchmark | crop-SIDE-RC       | embedding                     | cut to a third or half of the area, from anywhere   |
 
 The benchmark's turned views meet the corpus' upright ones, so no turned view is made of the corpus.
@@ -78,6 +79,28 @@ CROPS = {
 """Nine places each of crops to 30 and to 56 % of the area; a crop elsewhere is no more than a seventh of a side off."""
 
 
+def _tilted(pixels: Pixels, degrees: float) -> Pixels:
+    """The picture turned clockwise about its centre, black in the corners."""
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), -degrees, 1)
+    return cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def _inset(pixels: Pixels) -> Pixels:
+    """The picture in the middle of a ground of its mean colour, of twice its area."""
+    y, x = (round(side * (2**0.5 - 1) / 2) for side in pixels.shape[:2])
+    mean = np.round(pixels.mean(axis=(0, 1))).tolist()
+    return cv2.copyMakeBorder(pixels, y, y, x, x, cv2.BORDER_CONSTANT, value=mean)  # type: ignore[return-value]
+
+
+POSES = {
+    "+tilt-15": Turn(lambda a: _tilted(a, -15), False, -15),
+    "+tilt15": Turn(lambda a: _tilted(a, 15), False, 15),
+    "+inset": Turn(_inset, False, 0),
+}
+"""Turned a little, and laid on a ground of its mean colour at half its area: what is only embedded."""
+
+
 def square(width: int, height: int, share: float = 1.0) -> Box:
     """The largest centred square of a picture of `width` x `height` px, or the centre of it of `share` of its side."""
     side = min(width, height) * share
@@ -100,7 +123,7 @@ def embedded_views(width: int, height: int) -> Iterator[tuple[str, Box, Turn]]:
     upright = TURNS[""]
     for name, box in benchmark_regions(width, height).items():
         yield name, box, upright
-    for name, turn in TURNS.items():
+    for name, turn in {**TURNS, **POSES}.items():
         if name:
             yield "whole" + name, WHOLE, turn
     for name, box in CROPS.items():

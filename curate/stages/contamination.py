@@ -43,10 +43,10 @@ class ContaminationSettings(Settings):
     radius: int = Field(
         56, ge=0, le=128, description="largest Hamming distance of 256-bit hashes that is searched, bit"
     )
-    min_similarity: float = Field(0.8, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
+    min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
-    most_candidates: int = Field(5, ge=0, description="images aligned with a sample, those of the nearest embeddings")
-    min_agreement: float = Field(0.4, ge=0, le=1, description="least share of blocks that agree after alignment")
+    most_candidates: int = Field(10, ge=0, description="images aligned with a sample, those of the nearest embeddings")
+    min_agreement: float = Field(0.38, ge=0, le=1, description="least share of blocks that agree after alignment")
     thresholds: dict[str, Thresholds] = Field(
         default_factory=dict, description="benchmark -> its own min_similarity and min_agreement, instead of these"
     )
