@@ -72,13 +72,16 @@ def test_what_is_embedded_of_a_benchmark_picture() -> None:
     views = list(embedded_views(192, 128))
     names = [name for name, _, _ in views]
     assert names[:3] == ["whole", "square", "evaluation"]
-    assert len(set(names)) == len(names) == 3 + 7 + 18
+    assert len(set(names)) == len(names) == 3 + 7 + 3 + 18
     grey = draw(1, 192, 128)[..., 0]
     looks = {name: turn.apply(cut(grey, box)) for name, box, turn in views}
     assert np.array_equal(looks["whole+rot90"], np.rot90(grey))
     assert looks["crop-55-00"].shape == (70, 106)
     assert np.array_equal(looks["crop-55-00"], grey[:70, :106])
     assert np.array_equal(looks["crop-75-22"], grey[32:, 48:])
+    assert looks["whole+inset"].shape == (182, 272)
+    assert np.array_equal(looks["whole+inset"][27:155, 40:232], grey)
+    assert np.abs(looks["whole+tilt15"].astype(int) - looks["whole+tilt-15"]).mean() > 10
     assert [name for name, _, _ in embedded_views(64, 64)] == [name for name in names if name != "square"]
 
 
