@@ -10,7 +10,7 @@ from typing import Any
 from curate.errors import StaleError
 from curate.store import Dataset, Footer, digest_of
 
-_LIBRARIES = ("curate", "faiss-cpu", "numpy", "opencv-python-headless", "pillow", "pyarrow", "simplejpeg")
+_LIBRARIES = ("curate", "faiss-cpu", "numpy", "opencv-python-headless", "openvino", "pillow", "pyarrow", "simplejpeg")
 
 
 def sign(data: Dataset, footers: dict[str, Footer], made_from: dict[str, Any], seconds: float) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from curate import sources
 from curate.executors import Needs
+from curate.ops import embedding
 from curate.ops.tars import Sink
 from curate.runfile import RunFile
 from curate.sources import Shard
@@ -53,6 +56,13 @@ def corpus_shards(run: RunFile, store: Store) -> list[Shard]:
     ]
 
 
+def _signing(run: RunFile) -> dict[str, Any]:
+    """What decides the rows: the settings, and the weights of the model that they name, if these are a file here."""
+    spec = run.signatures.embedding
+    weights = "" if spec == "none" else embedding.content(spec)
+    return {**run.signatures.recipe(), "weights": weights}
+
+
 def _signatures_tasks(run: RunFile, store: Store) -> list[Task]:
     return [Task(shard.name, shard.digest, shard) for shard in corpus_shards(run, store)]
 
@@ -71,7 +81,7 @@ SIGNATURES = Step(
     name="signatures",
     version=signatures.VERSION,
     needs=("shards",),
-    settings=lambda run: run.signatures.recipe(),
+    settings=_signing,
     tasks=_signatures_tasks,
     open=_signatures_open,
     room=lambda run: Needs(run.signatures.num_cpus, run.signatures.num_gpus),
@@ -99,7 +109,7 @@ VIEWS = Step(
     name="views",
     version=views.VERSION,
     needs=(),
-    settings=lambda run: run.signatures.recipe(),
+    settings=_signing,
     tasks=_views_tasks,
     open=_views_open,
 )
