@@ -23,7 +23,8 @@ def signed(key: str, **more: Any) -> dict[str, Any]:
 
 
 def matched(key: str, **more: Any) -> dict[str, Any]:
-    facts = {"shard": "s", "key": key, "benchmark": "ten", "benchmark_shard": "b0", "benchmark_key": "t1"}
+    facts: dict[str, Any] = {"shard": "s", "key": key, "benchmark": "ten", "benchmark_shard": "b0"}
+    facts["benchmark_key"] = "t1"
     facts |= {"kind": "near", "view": "whole~whole+mirror", "distance": 12, "verified_by": "thumbnails"}
     said = {"score": 0.75, "threshold": 0.5, "mirrored": True, "rotation": 0.0, "shown": 1.0, "covers": 1.0}
     return {**facts, **said, **more}
