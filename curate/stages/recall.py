@@ -42,7 +42,7 @@ Wanted = Mapping[str, Sequence[str]]
 class RecallSettings(Settings):
     """How many copies are made to measure what is found."""
 
-    copies: int = Field(10, ge=0, description="copies of each of the 24 edits, a benchmark; 0: recall is not measured")
+    copies: int = Field(5, ge=0, description="copies of each of the 24 edits, a benchmark; 0: recall is not measured")
     seed: int = Field(0, ge=0, description="which images are edited, and how")
 
 

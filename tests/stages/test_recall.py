@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,20 @@ import pytest
 import simplejpeg
 
 from curate.contracts import contract
-from curate.errors import SourceError
+from curate.errors import SourceError, StaleError
+from curate.executors import Serial, executor
 from curate.ops.edits import EDITS
 from curate.ops.intervals import clopper_pearson
+from curate.report import write_report
+from curate.runner import run
 from curate.sources import Sample
 from curate.stages import contamination, recall, views
 from curate.stages.contamination import ContaminationSettings
 from curate.stages.recall import RecallSettings, Wanted, choose, edited
 from curate.stages.signatures import SignaturesSettings
+from curate.verify import verify_run
 from tests.pictures import encode, png, rows, sample
+from tests.runs import corpus, quiet, settings
 
 HASHES = SignaturesSettings(embedding="none")
 TEN = [sample(f"t{i}", png(100 + i, 200, 150)) for i in range(10)]
@@ -199,3 +206,59 @@ def _jpeg(data: bytes) -> bytes:
 
     pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=80))
+
+
+# -- in a run ----------------------------------------------------------------------------------------------------------
+
+RUN: dict[str, object] = {"signatures": {"embedding": "none"}, "recall": {"copies": 1}}
+
+
+def test_a_run_states_its_recall(tmp_path: Path) -> None:
+    given = settings(corpus(tmp_path), tmp_path / "run", **RUN)
+    store = run(given, Serial(), quiet)
+    assert store.dataset("recall").parts() == ["drawn.00000"]
+    page = Path(write_report(given, store)).read_text()
+    (said,) = json.loads((tmp_path / "run" / "report" / "summary.json").read_text())["recall"]
+    assert said["name"] == "drawn"
+    assert [edit["edit"] for edit in said["edits"]] == list(EDITS)
+    whole = {name: said["whole"][name] for name in ("tried", "found", "wrong")}
+    assert whole == {name: sum(edit[name] for edit in said["edits"]) for name in whole}
+    assert whole["tried"] == 24
+    assert (
+        f"Of 24 edited copies of the own images of <b>drawn</b>, {whole['found'] / 24:.2%}".replace("%", " %") in page
+    )
+    assert verify_run(given, store, lambda line: None) == []
+
+
+def test_recall_is_measured_again_when_the_settings_of_the_search_change(tmp_path: Path) -> None:
+    folder = corpus(tmp_path)
+    run(settings(folder, tmp_path / "run", **RUN), Serial(), quiet)
+    strict = settings(folder, tmp_path / "run", **RUN, contamination={"radius": 3})
+    with pytest.raises(StaleError):
+        run(strict, Serial(), quiet)
+    again = run(strict, Serial(), quiet, replace=True).read_json("recall", "manifest.json")
+    fresh = run(settings(folder, tmp_path / "fresh", **RUN, contamination={"radius": 3}), Serial(), quiet)
+    assert again
+    assert again["content"] == (fresh.read_json("recall", "manifest.json") or {})["content"]
+
+
+def test_no_copies_no_recall(tmp_path: Path) -> None:
+    given = settings(corpus(tmp_path), tmp_path / "run", **{**RUN, "recall": {"copies": 0}})
+    store = run(given, Serial(), quiet)
+    assert not (tmp_path / "run" / "recall").exists()
+    assert "The recall of this audit was not measured" in Path(write_report(given, store)).read_text()
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_ray_measures_the_same(tmp_path: Path) -> None:
+    """Over three shards of a benchmark."""
+    folder = corpus(tmp_path)
+    many = {**RUN, "benchmarks": {"drawn": {"path": f"{folder}/benchmark", "folder_shard": 1}}}
+    made = {
+        how: run(settings(folder, tmp_path / how, **many), executor(how), quiet).read_json("recall", "manifest.json")
+        for how in ("local", "ray")
+    }
+    local, ray = made["local"], made["ray"]
+    assert local
+    assert ray
+    assert (local["content"], len(local["parts"])) == (ray["content"], 3)
