@@ -19,7 +19,7 @@ from curate.calibrate import material
 from curate.calibrate.command import Asked, calibrate
 from curate.calibrate.measure import measure
 from curate.calibrate.scores import Scorer
-from curate.errors import ConfigError, CurateError, SourceError, StaleError
+from curate.errors import ConfigError, StaleError
 from curate.executors import Serial
 from curate.runner import run
 from curate.sources import SourceSettings
@@ -268,46 +268,3 @@ def test_the_command_line_and_a_run_file_whose_calibration_is_stale(folder: Path
     assert written(tmp_path / "out")["made_with"]["radius"] == 40
     path.write_text(path.read_text().replace("nowhere", f"{tmp_path}/out"))
     assert set(runfile.load(str(path)).contamination.thresholds) == {"drawn"}
-
-
-# -- what cannot be done -----------------------------------------------------------------------------------------------
-
-
-def test_all_faults_of_the_command_line_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        said(asked(Path("x"), benchmarks=["x", "a=p", "a=q", "a b=p"], false_pairs=0.0, copies=0))
-    assert len(caught.value.faults) == 5
-    with pytest.raises(ConfigError, match="--benchmark NAME=PATH is wanted"):
-        said(asked(Path("x"), benchmarks=[]))
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_benchmark_of_no_or_one_readable_image_is_refused(tmp_path: Path, number: int) -> None:
-    (tmp_path / "broken.png").write_bytes(b"<html>")
-    for i in range(number):
-        (tmp_path / f"{i}.png").write_bytes(png(i))
-    with pytest.raises(
-        SourceError, match=rf"{number} image\(s\) of {number + 1} can be read; 1 not_an_image.*at least 2"
-    ):
-        said(asked(tmp_path, benchmarks=[f"drawn={tmp_path}"]))
-
-
-def test_paths_that_are_not_there_and_empty_ones_are_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CurateError, match="nowhere"):
-        said(asked(folder, benchmarks=["drawn=nowhere"]))
-    with pytest.raises(SourceError, match="no images"):
-        said(asked(folder, benchmarks=[f"drawn={tmp_path}"]))
-    with pytest.raises(CurateError, match="nowhere"):
-        said(asked(folder, corpus="nowhere/*.tar", copies=1))
-    (tmp_path / "broken.png").write_bytes(b"<html>")
-    with pytest.raises(SourceError, match="none of the 1 samples looked at can be read"):
-        said(asked(folder, corpus=str(tmp_path), copies=1))
-    with pytest.raises(SourceError, match=r"cifar10. has 8 images; the test split of CIFAR-10 has 10,000"):
-        said(asked(folder, benchmarks=[f"cifar10={folder}/benchmark"]))
-
-
-def test_images_too_small_to_edit_are_refused(folder: Path, tmp_path: Path) -> None:
-    for i in range(2):
-        (tmp_path / f"{i}.png").write_bytes(png(i, 8, 8))
-    with pytest.raises(SourceError, match="too small or too narrow to be edited"):
-        said(asked(folder, benchmarks=[f"drawn={tmp_path}"]))
