@@ -67,7 +67,7 @@ def portrait(grey: NDArray[np.uint8]) -> Portrait:
 def band(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The detail that copies keep, (H, W): not the finest, which encoding blurs, nor the coarsest, made by light."""
     wide = grey.astype(np.float32)
-    return cv2.GaussianBlur(wide, (0, 0), _FINE) - cv2.blur(wide, (_COARSE, _COARSE))  # type: ignore[return-value]
+    return cv2.GaussianBlur(wide, (0, 0), _FINE) - cv2.blur(wide, (_COARSE, _COARSE))
 
 
 def mirrored(seen: Portrait) -> Portrait:
@@ -161,16 +161,27 @@ def _described(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def _matched(sample: Portrait, image: Portrait) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points of features that are clearly nearer to each other than to the next: (P, 2) and (P, 2)."""
+    """Points of features that are clearly nearer to each other than to the next, seen from either side: (P, 2) twice.
+
+    From both, since the features of a busy ground hide those of the picture that lies on it.
+    """
     if len(sample.features) < _LEAST_POINTS or len(image.features) < _LEAST_POINTS:
         return np.empty((0, 2), np.float32), np.empty((0, 2), np.float32)
     alike = sample.features @ image.features.T
+    a, b = _clear(alike)
+    d, c = _clear(alike.T)
+    pairs = np.unique(np.stack([np.concatenate([a, c]), np.concatenate([b, d])]), axis=1)
+    return sample.points[pairs[0]], image.points[pairs[1]]
+
+
+def _clear(alike: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows whose most alike column is clearly more so than the next, and that column: (P,) and (P,)."""
     best = alike.argmax(axis=1)
     rows = np.arange(len(best))
-    first = alike[rows, best]
-    alike[rows, best] = -1
-    clear = 1 - first < _RATIO**2 * (1 - alike.max(axis=1))
-    return sample.points[clear], image.points[best[clear]]
+    others = alike.copy()
+    others[rows, best] = -1
+    clear = 1 - alike[rows, best] < _RATIO**2 * (1 - others.max(axis=1))
+    return rows[clear], best[clear]
 
 
 def _matrix(found: Any) -> Matrix:

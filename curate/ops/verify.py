@@ -7,7 +7,7 @@ turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compa
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -51,6 +51,8 @@ def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[
 
 
 _GRID = 8
+_MARGIN = 6
+"""Pixels at the edge of a frame that are not compared."""
 _LEAST_BLOCKS = 6
 _LEAST_VARIANCE = 4.0
 """Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
@@ -60,6 +62,7 @@ _BEARING_OUT = 8
 """Features on which an alignment must rest to count in full. Of 3,900 pairs of lookalikes one had so many, and then no
 agreement; two trousers on hangers agreed in .68 of their blocks by 6.
 """
+_DISCOUNT = 0.6
 _HOPELESS = 0.05
 """Agreement before adjustment below which none is worth it: 99 of 100 strangers, 1 of 1,600 copies."""
 _ALIKE = 0.65
@@ -70,8 +73,8 @@ class Verdict(NamedTuple):
     """How well a benchmark image lies over a sample, and how it had to be laid."""
 
     agreement: float
-    """Share of the blocks with detail, where the two overlap, that agree, 0 to 1; half of it where fewer than eight
-    local features bear the alignment out, since pictures of like outline can be aligned too.
+    """Share of the blocks with detail, where the two overlap, that agree, 0 to 1; of it six tenths where fewer than
+    eight local features bear the alignment out, since pictures of like outline can be aligned too.
     """
     matrix: Matrix
     """From pixels of the sample's portrait to those of the image's, (2, 3)."""
@@ -110,7 +113,7 @@ def _best_near(sample: Portrait, image: Portrait, found: Fit, *, mirror: bool) -
     verdict = judge(sample, image, found.matrix, mirror=mirror)
     if found.points < SURE_POINTS and verdict.agreement >= _HOPELESS:
         verdict = judge(sample, image, adjusted(sample, image, found.matrix), mirror=mirror)
-    return verdict if found.points >= _BEARING_OUT else verdict._replace(agreement=verdict.agreement / 2)
+    return verdict if found.points >= _BEARING_OUT else verdict._replace(agreement=verdict.agreement * _DISCOUNT)
 
 
 def judge(sample: Portrait, image: Portrait, matrix: Matrix, *, mirror: bool) -> Verdict:
@@ -137,19 +140,31 @@ def _agreement(frame: Portrait, other: Portrait, matrix: Matrix, inside: NDArray
     height, width = frame.grey.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid = cv2.warpAffine(other.grey, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    warped = band(laid.astype(np.uint8, copy=False))  # only now: what lay around the picture in `other` must not reach into it
-    block = (np.arange(height)[:, None] * _GRID // height) * _GRID + np.arange(width)[None] * _GRID // width
+    # the band is taken only now: what lay around the picture in `other` must not reach into it
+    seen = _inner(band(laid.astype(np.uint8, copy=False))), _inner(frame.band), _inner(inside)
+    block = _blocks(*seen[2].shape)
     whole = np.bincount(block.ravel(), minlength=_GRID**2)
-    at, x, y = block[inside], frame.band[inside].astype(np.float64), warped[inside].astype(np.float64)
+    at, x, y = block[seen[2]], seen[0][seen[2]].astype(np.float64), seen[1][seen[2]].astype(np.float64)
     count = np.bincount(at, minlength=_GRID**2)
-    use = count >= 0.7 * whole
     n = np.maximum(count, 1)
     mean_x, mean_y = (np.bincount(at, v, _GRID**2) / n for v in (x, y))
     var_x, var_y, cov = (np.bincount(at, v, _GRID**2) / n for v in (x * x, y * y, x * y))
     var_x, var_y, cov = var_x - mean_x**2, var_y - mean_y**2, cov - mean_x * mean_y
-    use &= np.maximum(var_x, var_y) > _LEAST_VARIANCE
+    use = (count >= 0.7 * whole) & (np.maximum(var_x, var_y) > _LEAST_VARIANCE)
     if use.sum() < _LEAST_BLOCKS:
         return 0.0
     floor = 1e-3  # a block without detail agrees with none that has some
     alike = cov / np.sqrt(np.maximum(var_x, floor) * np.maximum(var_y, floor))
     return float((alike[use] > _ALIKE).mean())
+
+
+def _inner(values: NDArray[Any]) -> NDArray[Any]:
+    """Without the margin, where a mean over neighbours that are not there makes detail out of a mere slope."""
+    return values[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+
+
+def _blocks(height: int, width: int) -> NDArray[np.int64]:
+    """The number of the block that each pixel is in, of 8 x 8 blocks: (H, W)."""
+    rows, columns = np.arange(height) * _GRID // height, np.arange(width) * _GRID // width
+    blocks: NDArray[np.int64] = rows[:, None] * _GRID + columns[None]
+    return blocks

@@ -9,10 +9,11 @@ import pyarrow as pa
 import simplejpeg
 from numpy.typing import NDArray
 
+from curate.errors import SourceError
 from curate.ops.alignment import Portrait, mirrored, portrait
 from curate.ops.columns import present, vectors
 from curate.ops.search import CosineIndex, HammingIndex
-from curate.ops.views import Box
+from curate.ops.views import PREVIEW_AREA, Box
 
 _PORTRAITS = 1000
 """Benchmark images held ready for alignment, each of about half a MiB."""
@@ -99,7 +100,13 @@ class Benchmark:
 
 
 def opened(preview: bytes | None) -> Portrait | None:
-    """The portrait of a stored preview."""
+    """The portrait of a stored preview; SourceError where it is not a preview."""
     if preview is None:
         return None
-    return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
+    try:
+        height, width = simplejpeg.decode_jpeg_header(preview)[:2]
+        if height * width > PREVIEW_AREA:
+            raise ValueError(f"it says that it is {width} x {height} px")
+        return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
+    except ValueError as error:
+        raise SourceError(f"a stored preview is damaged: {error}; delete the part and make it again") from None

@@ -46,7 +46,7 @@ class ContaminationSettings(Settings):
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
     most_candidates: int = Field(10, ge=0, description="images aligned with a sample, those of the nearest embeddings")
-    min_agreement: float = Field(0.38, ge=0, le=1, description="least share of blocks that agree after alignment")
+    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of blocks that agree after alignment")
     thresholds: dict[str, Thresholds] = Field(
         default_factory=dict, description="benchmark -> its own min_similarity and min_agreement, instead of these"
     )
@@ -98,7 +98,7 @@ def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table
                 found[pair] = verified
         for candidate in embeddings_near(corpus, benchmark, settings):
             unsure.setdefault((candidate.row, benchmark.image[candidate.seen]), candidate)
-        for pair, candidate in unsure.items():
+        for pair, candidate in sorted(unsure.items()):  # by sample, whose portrait is made once
             verified = None if pair in found else _by_alignment(corpus, benchmark, candidate, limits[pair[1]])
             if verified is not None:
                 found[pair] = verified
@@ -115,7 +115,7 @@ def changed(match: dict[str, Any]) -> str:
     if match["shown"] < _NEARLY_ALL:
         said.append(f"cut to {match['shown']:.0%} of its area")
     if match["covers"] < _NEARLY_ALL:
-        said.append(f"on {match['covers']:.0%} of the sample")
+        said.append(f"filling {match['covers']:.0%} of the sample")
     return ", ".join(said)
 
 
