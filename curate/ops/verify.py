@@ -54,6 +54,7 @@ _GRID = 8
 _MARGIN = 6
 """Pixels at the edge of a frame that are not compared."""
 _LEAST_BLOCKS = 6
+_LEAST_OVERLAP = 0.6
 _LEAST_VARIANCE = 4.0
 """Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
 _FEW_FEATURES = 60
@@ -117,10 +118,15 @@ def _best_near(sample: Portrait, image: Portrait, found: Fit, *, mirror: bool) -
 
 
 def judge(sample: Portrait, image: Portrait, matrix: Matrix, *, mirror: bool) -> Verdict:
-    """Compare block by block what `matrix` lays over each other, in the frame of which it covers more."""
+    """Compare block by block what `matrix` lays over each other, in the frame of which it covers more.
+
+    Of copies one lies nearly whole within the other; corners that overlap agree by chance, and count for nothing.
+    """
     inverse = inverted(matrix)
     covers, shown = _inside(sample, image, matrix), _inside(image, sample, inverse)
-    if covers.mean() >= shown.mean():
+    if max(covers.mean(), shown.mean()) < _LEAST_OVERLAP:
+        agreement = 0.0
+    elif covers.mean() >= shown.mean():
         agreement = _agreement(sample, image, matrix, covers)
     else:
         agreement = _agreement(image, sample, inverse, shown)

@@ -108,5 +108,5 @@ def opened(preview: bytes | None) -> Portrait | None:
         if height * width > PREVIEW_AREA:
             raise ValueError(f"it says that it is {width} x {height} px")
         return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
-    except ValueError as error:
+    except (ValueError, KeyError) as error:  # KeyError: simplejpeg, on a colour space it has no name for
         raise SourceError(f"a stored preview is damaged: {error}; delete the part and make it again") from None

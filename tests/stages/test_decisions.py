@@ -87,7 +87,7 @@ def test_the_first_match_of_a_sample_is_its_nearest() -> None:
         ({"kind": "byte_equal", "view": "whole~whole", "mirrored": False}, "byte_equal whole~whole"),
         ({"rotation": -90.0}, "near whole~whole+mirror, mirrored, turned by -90 degrees"),
         ({"mirrored": False, "shown": 0.5}, "near whole~whole+mirror, cut to 50% of its area"),
-        ({"mirrored": False, "covers": 0.25}, "near whole~whole+mirror, on 25% of the sample"),
+        ({"mirrored": False, "covers": 0.25}, "near whole~whole+mirror, filling 25% of the sample"),
         ({"mirrored": False, "rotation": 1.9, "shown": 0.98, "covers": 0.97}, "near whole~whole+mirror"),
     ],
 )
