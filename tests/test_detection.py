@@ -130,7 +130,7 @@ def test_without_a_part_an_edit_falls_below_its_floor(name: str) -> None:
 
 
 def test_without_verification_strangers_are_accused() -> None:
-    """What the detector proposes are strangers, nine times of ten; only what verification says of a pair clears them."""
+    """What the detector proposes are strangers, nine of ten; only what verification says of a pair clears them."""
     trusting = ContaminationSettings(min_similarity=-1, min_agreement=0)
     assert counted(Ours(benchmark(), matching=trusting), "crop to 70 %").false > 0
 
