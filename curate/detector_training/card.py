@@ -22,18 +22,16 @@ def write(folder: Path, told: Facts, cost: Cost) -> None:
     measured = _UNMEASURED
     if BEGIN in old and END in old:
         measured = BEGIN + old.split(BEGIN, 1)[1].split(END, 1)[0] + END
-    path.write_text(_card(told, cost, files.sealed(folder), measured, _megabytes(folder)), encoding="utf-8")
+    what = _what(told, files.sealed(folder), _megabytes(folder), measured)
+    path.write_text(what + _how(told, cost), encoding="utf-8")
 
 
 def _megabytes(folder: Path) -> float:
     return (folder / files.WEIGHTS).stat().st_size / 1e6
 
 
-def _card(told: Facts, cost: Cost, weights: str, measured: str, megabytes: float) -> str:
+def _what(told: Facts, weights: str, megabytes: float, measured: str) -> str:
     numbers = sum(p.numel() for p in Detector(told.shape).parameters())
-    seen = 2 * told.recipe.batch * cost.step
-    rows = "\n".join(f"| {row['name']} | {row['pictures']} | {row['licence']} |" for row in told.sources)
-    recipe = "\n".join(f"| {name} | {value} |" for name, value in (asdict(told.shape) | asdict(told.recipe)).items())
     return f"""# The detector
 
 <!-- written by jobs/train_detector.py --export; only what is between the two markers is written by hand -->
@@ -51,7 +49,14 @@ copies lie near each other, all other pictures apart. It compares pictures, it n
 
 {measured}
 
-## Pictures
+"""
+
+
+def _how(told: Facts, cost: Cost) -> str:
+    seen = 2 * told.recipe.batch * cost.step
+    rows = "\n".join(f"| {row['name']} | {row['pictures']} | {row['licence']} |" for row in told.sources)
+    recipe = "\n".join(f"| {name} | {value} |" for name, value in (asdict(told.shape) | asdict(told.recipe)).items())
+    return f"""## Pictures
 
 {told.tiles:,} tiles of 192 x 192 px, cut from:
 
