@@ -15,7 +15,7 @@ from curate.display import show_pretrain, show_run
 from curate.store import Store
 
 _RUN_FILE = """\
-# The demo: 602 URLs on a loopback web, two minutes on 2 cores, all but the faults and the planted copies kept.
+# The demo: 602 URLs on a loopback web, three minutes on 2 cores, all but the faults and the planted copies kept.
 # Delete this directory to begin anew; `curate run {out}/run.toml` works only while the demo's web is up.
 
 out = "{out}"
@@ -34,6 +34,12 @@ min_image_size = 16                  # px
 
 [benchmarks.demo]
 path = "{out}/web/benchmark"
+
+[contamination]
+min_cosine = 0.75                    # drawn pictures are alike: at 0.5 three times as many would be aligned
+
+[recall]
+copies = 2                           # of each edit
 
 [pretrain]
 {pretrain}
