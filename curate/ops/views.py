@@ -24,10 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.ops.hashing import view
+from curate.ops.verify import SIDE
 
 Pixels = NDArray[np.uint8]
-THUMBNAIL_SIDE = 32
-"""Side in px of the stored thumbnails."""
 PREVIEW_AREA = 128 * 128
 """Largest area in px of the stored previews."""
 _LONGEST = 512
@@ -145,7 +144,7 @@ def hashed(grey: Pixels, regions: dict[str, Box]) -> Pixels:
 
 def thumbnail(seen: Pixels) -> Pixels:
     """Shrink a view for verification: (64, 64) uint8 -> (1024,) uint8."""
-    small = cv2.resize(seen, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(seen, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return small.reshape(-1)  # type: ignore[return-value]
 
 

@@ -42,9 +42,8 @@ class Benchmark:
         self.names: list[dict[str, str]] = []
         self.image: list[int] = []
         self._views = views["view"].to_pylist()
-        self._first = self._numbered(views)
         self.by_bytes: dict[bytes, list[int]] = {}
-        for row in self._first:
+        for row in self._numbered(views):
             digest = views["sha256"][row].as_py()
             if digest is not None:
                 self.by_bytes.setdefault(digest, []).append(row)

@@ -16,8 +16,8 @@ from pydantic import Field
 from curate.config import Settings
 from curate.contracts import contract
 from curate.ops.columns import matrix, present, vectors
-from curate.ops.verify import compare, similarity, square_of
-from curate.ops.views import QUARTERS, THUMBNAIL_SIDE, TURNS, Box, square
+from curate.ops.verify import SIDE, compare, similarity, square_of
+from curate.ops.views import QUARTERS, TURNS, Box, square
 from curate.stages.benchmark import Benchmark, opened
 
 VERSION = 2
@@ -187,7 +187,7 @@ def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float |
     if candidate.region == "square":
         mine = square_of(mine, *corpus.sizes[candidate.row])
     _, turn = benchmark.view(candidate.seen)
-    its = benchmark.thumbnail(candidate.seen).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    its = benchmark.thumbnail(candidate.seen).reshape(SIDE, SIDE)
     return float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
 
 
