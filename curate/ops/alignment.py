@@ -23,7 +23,7 @@ _RATIO = 0.87
 _LEAST_POINTS = 4
 SURE_POINTS = 20
 """A fit to so many points needs no fine adjustment."""
-_FINE, _COARSE = 1.5, 17
+_BAND, _FINE_BAND = (1.5, 17), (0.5, 5)
 """Standard deviation and side in px of the two means between which a band lies."""
 _LARGEST_SCALE, _LARGEST_STRETCH = 6.0, 2.2
 
@@ -66,8 +66,17 @@ def portrait(grey: NDArray[np.uint8]) -> Portrait:
 
 def band(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The detail that copies keep, (H, W): not the finest, which encoding blurs, nor the coarsest, made by light."""
+    return _between(grey, *_BAND)
+
+
+def fine_band(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The finest detail of a portrait that encoding leaves, (H, W): the folds within an outline."""
+    return _between(grey, *_FINE_BAND)
+
+
+def _between(grey: NDArray[np.uint8], fine: float, coarse: int) -> NDArray[np.float32]:
     wide = grey.astype(np.float32)
-    return cv2.GaussianBlur(wide, (0, 0), _FINE) - cv2.blur(wide, (_COARSE, _COARSE))
+    return cv2.GaussianBlur(wide, (0, 0), fine) - cv2.blur(wide, (coarse, coarse))
 
 
 def mirrored(seen: Portrait) -> Portrait:

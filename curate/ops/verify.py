@@ -1,19 +1,20 @@
 """The verdict on a candidate pair: do the two show the same picture?
 
 Most copies show it by their 32 x 32 thumbnails, laid over each other as their views were (`similarity`). The rest, cut,
-turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compared block by block (`compare`).
+turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compared (`curate.ops.evidence`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.ops.alignment import SURE_POINTS, Fit, Matrix, Portrait, adjusted, band, fit_features, inverted, search
+from curate.ops.alignment import SURE_POINTS, Fit, Matrix, Portrait, adjusted, fit_features, search
+from curate.ops.evidence import HOPELESS, agreement, broad_share, lay
 
 SIDE = 32
 """Side in px of the stored thumbnails."""
@@ -50,33 +51,15 @@ def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[
     return square.astype(np.uint8).reshape(-1)
 
 
-_GRID = 8
-_MARGIN = 6
-"""Pixels at the edge of a frame that are not compared."""
-_LEAST_BLOCKS = 6
-_LEAST_OVERLAP = 0.6
-_LEAST_VARIANCE = 4.0
-"""Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
 _FEW_FEATURES = 60
 """With more, correlation finds nothing that features do not (60 pictures, 24 edits), and costs as much again."""
-_BEARING_OUT = 8
-"""Features on which an alignment must rest to count in full. Of 3,900 pairs of lookalikes one had so many, and then no
-agreement; two trousers on hangers agreed in .68 of their blocks by 6.
-"""
-_DISCOUNT = 0.6
-_HOPELESS = 0.05
-"""Agreement before adjustment below which none is worth it: 99 of 100 strangers, 1 of 1,600 copies."""
-_ALIKE = 0.65
-"""Correlation from which two blocks agree."""
 
 
 class Verdict(NamedTuple):
     """How well a benchmark image lies over a sample, and how it had to be laid."""
 
     agreement: float
-    """Share of the blocks with detail, where the two overlap, that agree, 0 to 1; of it six tenths where fewer than
-    eight local features bear the alignment out, since pictures of like outline can be aligned too.
-    """
+    """How much speaks for it that the two are one, 0 to 1: `curate.ops.evidence.agreement`."""
     matrix: Matrix
     """From pixels of the sample's portrait to those of the image's, (2, 3)."""
     mirrored: bool
@@ -111,66 +94,8 @@ def compare(sample: Portrait, images: tuple[Portrait, Portrait], enough: float) 
 
 def _best_near(sample: Portrait, image: Portrait, found: Fit, *, mirror: bool) -> Verdict:
     """The verdict on an alignment, adjusted where that can help: not where no block agrees, as with most strangers."""
-    verdict = judge(sample, image, found.matrix, mirror=mirror)
-    if found.points < SURE_POINTS and verdict.agreement >= _HOPELESS:
-        verdict = judge(sample, image, adjusted(sample, image, found.matrix), mirror=mirror)
-    return verdict if found.points >= _BEARING_OUT else verdict._replace(agreement=verdict.agreement * _DISCOUNT)
-
-
-def judge(sample: Portrait, image: Portrait, matrix: Matrix, *, mirror: bool) -> Verdict:
-    """Compare block by block what `matrix` lays over each other, in the frame of which it covers more.
-
-    Of copies one lies nearly whole within the other; corners that overlap agree by chance, and count for nothing.
-    """
-    inverse = inverted(matrix)
-    covers, shown = _inside(sample, image, matrix), _inside(image, sample, inverse)
-    if max(covers.mean(), shown.mean()) < _LEAST_OVERLAP:
-        agreement = 0.0
-    elif covers.mean() >= shown.mean():
-        agreement = _agreement(sample, image, matrix, covers)
-    else:
-        agreement = _agreement(image, sample, inverse, shown)
-    return Verdict(agreement, matrix, mirror, float(shown.mean()), float(covers.mean()))
-
-
-def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool_]:
-    """Which pixels of `frame` the `other` covers, (H, W)."""
-    height, width = frame.grey.shape
-    full = np.ones(other.grey.shape, np.uint8)
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(full, matrix, (width, height), flags=flags) > 0
-
-
-def _agreement(frame: Portrait, other: Portrait, matrix: Matrix, inside: NDArray[np.bool_]) -> float:
-    """The share of the blocks with detail that agree; 0 where there are too few of them to tell."""
-    height, width = frame.grey.shape
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = cv2.warpAffine(other.grey, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    # the band is taken only now: what lay around the picture in `other` must not reach into it
-    seen = _inner(band(laid.astype(np.uint8, copy=False))), _inner(frame.band), _inner(inside)
-    block = _blocks(*seen[2].shape)
-    whole = np.bincount(block.ravel(), minlength=_GRID**2)
-    at, x, y = block[seen[2]], seen[0][seen[2]].astype(np.float64), seen[1][seen[2]].astype(np.float64)
-    count = np.bincount(at, minlength=_GRID**2)
-    n = np.maximum(count, 1)
-    mean_x, mean_y = (np.bincount(at, v, _GRID**2) / n for v in (x, y))
-    var_x, var_y, cov = (np.bincount(at, v, _GRID**2) / n for v in (x * x, y * y, x * y))
-    var_x, var_y, cov = var_x - mean_x**2, var_y - mean_y**2, cov - mean_x * mean_y
-    use = (count >= 0.7 * whole) & (np.maximum(var_x, var_y) > _LEAST_VARIANCE)
-    if use.sum() < _LEAST_BLOCKS:
-        return 0.0
-    floor = 1e-3  # a block without detail agrees with none that has some
-    alike = cov / np.sqrt(np.maximum(var_x, floor) * np.maximum(var_y, floor))
-    return float((alike[use] > _ALIKE).mean())
-
-
-def _inner(values: NDArray[Any]) -> NDArray[Any]:
-    """Without the margin, where a mean over neighbours that are not there makes detail out of a mere slope."""
-    return values[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-
-
-def _blocks(height: int, width: int) -> NDArray[np.int64]:
-    """The number of the block that each pixel is in, of 8 x 8 blocks: (H, W)."""
-    rows, columns = np.arange(height) * _GRID // height, np.arange(width) * _GRID // width
-    blocks: NDArray[np.int64] = rows[:, None] * _GRID + columns[None]
-    return blocks
+    laid, matrix = lay(sample, image, found.matrix), found.matrix
+    if found.points < SURE_POINTS and broad_share(laid) >= HOPELESS:
+        matrix = adjusted(sample, image, matrix)
+        laid = lay(sample, image, matrix)
+    return Verdict(agreement(laid, found.points), matrix, mirror, laid.shown, laid.covers)

@@ -79,7 +79,7 @@ def in_words(row: dict[str, Any]) -> str:
     """What was measured of a contamination match, and how its image was changed."""
     if row["verified_by"] == "bytes":
         return "the same bytes"
-    what = "of thumbnails, correlation" if row["verified_by"] == "thumbnails" else "aligned, share of blocks that agree"
+    what = "of thumbnails, correlation" if row["verified_by"] == "thumbnails" else "aligned, agreement"
     said = [f"{what} {row['score']:.2f}, at least {row['threshold']:.2f}"]
     if row["distance"] is not None:
         said.append(f"hashes {row['distance']} bit apart")

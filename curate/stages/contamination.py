@@ -20,7 +20,7 @@ from curate.ops.verify import SIDE, compare, similarity, square_of
 from curate.ops.views import QUARTERS, TURNS, Box, square
 from curate.stages.benchmark import Benchmark, opened
 
-VERSION = 2
+VERSION = 3
 _REGIONS = ("whole", "square", *QUARTERS)
 CORPUS_COLUMNS = [
     *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
@@ -32,7 +32,9 @@ class Thresholds(Settings):
     """From which scores on a pair counts, for one benchmark."""
 
     min_similarity: float = Field(ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
-    min_agreement: float = Field(ge=0, le=1, description="least share of blocks that agree after alignment")
+    min_agreement: float = Field(
+        ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
+    )
 
 
 class ContaminationSettings(Settings):
@@ -46,7 +48,9 @@ class ContaminationSettings(Settings):
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
     most_candidates: int = Field(10, ge=0, description="images aligned with a sample, those of the nearest embeddings")
-    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of blocks that agree after alignment")
+    min_agreement: float = Field(
+        0.5, ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
+    )
     thresholds: dict[str, Thresholds] = Field(
         default_factory=dict, description="benchmark -> its own min_similarity and min_agreement, instead of these"
     )

@@ -21,7 +21,7 @@ from curate.ops.alignment import (
     portrait,
     search,
 )
-from curate.ops.verify import judge
+from curate.ops.evidence import agreement, lay
 from curate.ops.views import preview
 from tests.pictures import textured
 
@@ -114,7 +114,7 @@ def test_a_blank_picture_has_no_features_and_agrees_with_none() -> None:
         assert fit_features(one, other) is None
         assert np.array_equal(adjusted(one, other, PLAIN), PLAIN)
         fit = search(one, other)  # OpenCV calls the correlation with a blank picture 1; what is laid so has no detail
-        assert fit is None or judge(one, other, fit.matrix, mirror=False).agreement == 0
+        assert fit is None or agreement(lay(one, other, fit.matrix), fit.points) == 0
 
 
 def test_mirroring_twice_is_nothing() -> None:

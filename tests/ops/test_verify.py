@@ -122,7 +122,7 @@ def test_a_picture_pasted_into_another_is_where_it_was_put(name: str, ground: st
     images = (holder, mirrored(holder)) if inside_benchmark else both(name)
     verdict = compare(both(name)[0] if inside_benchmark else holder, images, ENOUGH)
     assert verdict is not None
-    assert verdict.agreement > 0.8
+    assert verdict.agreement > 0.7
     assert not verdict.mirrored
     shares = verdict.shown, verdict.covers
     assert shares == pytest.approx((0.25, 1) if inside_benchmark else (1, 0.25), abs=0.03)
