@@ -30,7 +30,7 @@ _DECODE_SIDE = 128
 """JPEGs are decoded reduced, to no less than so many px a side: what previews and the hashes of quarters look at."""
 _HASHES_ONLY_SIDE = 64
 """The same where no embedding is asked for, so that hashing alone stays as fast as it can be. Hashes of copies at half
-the size are then 3 bits farther (mean of 200 photographs: 8 against 5, of a radius of 56).
+the size are then 4 bits farther (mean of all regions of 200 photographs: 7.5 against 3.4, of a radius of 56).
 """
 _PREVIEW_QUALITY = 85
 
