@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.detector import files, graph
-from curate.detector.pixels import HOW, SEEN, SIDE, squash
+from curate.detector.pixels import HOW, SEEN, SQUASHED, seen
 from curate.errors import SourceError
 
 Pixels = NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Runner(Protocol):
 class DetectorRunner:
     """The detector, opened; each vector depends on its own picture only."""
 
-    size = SIDE
+    size = SQUASHED
     colour = False
 
     def __init__(self, run: Callable[[Pixels], Vectors], batch: int, facts: dict[str, str]) -> None:
@@ -53,7 +53,7 @@ class DetectorRunner:
 
     def prepare(self, pixels: Pixels) -> Pixels:
         """(H, W, 3) uint8 RGB or (H, W) uint8 grey -> (112, 112) uint8."""
-        return squash(pixels)
+        return seen(pixels)
 
     def __call__(self, prepared: Sequence[Pixels]) -> Vectors:
         """N of (112, 112) uint8, N >= 1 -> (N, dim) float32 of unit length; the last batch is filled up."""

@@ -8,42 +8,23 @@ from __future__ import annotations
 
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 64
 """Side in px of the grey views that hashes and quality facts are computed from."""
-
-
-def view(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
-    """Squeeze a grey picture to a square: (H, W) uint8 -> (side, side) uint8; area mean going down, linear going up."""
-    height, width = pixels.shape
-    small = cv2.resize(pixels, (min(width, side), min(height, side)), interpolation=cv2.INTER_AREA)
-    if min(width, height) < side:
-        small = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
-    return small  # type: ignore[return-value]
-
-
-def centre_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The largest centred square: (H, W, ...) -> (S, S, ...) with S = min(H, W), as benchmarks are cropped."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
+_AT_ONCE = 24
+"""Views that are hashed together: as floats they must stay in a core's cache."""
 
 
 def phash64(views: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Hash grey views: (N, 64, 64) uint8 -> (N,) uint64, as `int(str(imagehash.phash(image)), 16)`."""
-    wide = views.astype(np.float32)
-    halved = wide[:, 0::2, 0::2] + wide[:, 0::2, 1::2] + wide[:, 1::2, 0::2] + wide[:, 1::2, 1::2]
-    bits = _bits(halved, 8, 4 * 255)
-    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+    return _packed(views, 8, halved=True).view(">u8")[:, 0].astype(np.uint64)
 
 
 def phash256(views: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Hash grey views: (N, 64, 64) uint8 -> (N, 32) uint8, the 256 bits of `imagehash.phash(image, hash_size=16)`."""
-    return np.packbits(_bits(views.astype(np.float32), 16, 255), axis=1)
+    return _packed(views, 16, halved=False)
 
 
 def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -52,13 +33,28 @@ def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
     return bits
 
 
+def _packed(views: NDArray[np.uint8], size: int, halved: bool) -> NDArray[np.uint8]:
+    """The bits of `size` x `size` coefficients of views, or of the sums of their 2 x 2 px -> (N, size**2 / 8) uint8."""
+    packed = np.empty((len(views), size * size // 8), np.uint8)
+    for start in range(0, len(views), _AT_ONCE):
+        some = views[start : start + _AT_ONCE].astype(np.float32)
+        if halved:
+            some = some[:, 0::2] + some[:, 1::2]
+            some = some[:, :, 0::2] + some[:, :, 1::2]
+        packed[start : start + _AT_ONCE] = np.packbits(_bits(some, size, 4 * 255 if halved else 255), axis=1)
+    return packed
+
+
 def _bits(pixels: NDArray[np.float32], size: int, peak: int) -> NDArray[np.bool_]:
     """The lowest `size` x `size` DCT-II coefficients against their median: (N, S, S) up to `peak` -> (N, size**2)."""
     count, side, _ = pixels.shape
     rows = _dct(side, peak)[:size]
     across = (pixels.reshape(-1, side) @ rows.T).reshape(count, side, size).astype(np.float64)
     low = (rows.astype(np.float64) @ across).reshape(count, size * size)
-    return low > np.median(low, axis=1, keepdims=True) if count else low.astype(bool)
+    middle = size * size // 2
+    halves = np.partition(low, (middle - 1, middle), axis=1)
+    median: NDArray[np.float64] = (halves[:, middle - 1] + halves[:, middle]) / 2
+    return low > median[:, None]
 
 
 @cache

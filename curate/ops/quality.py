@@ -22,10 +22,9 @@ class Quality(NamedTuple):
 
 def contrast(views: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Standard deviation of each view: (N, ...) uint8 -> (N,) float32, from whole sums: the batch does not matter."""
-    flat = views.reshape(len(views), math.prod(views.shape[1:])).astype(np.float64)
-    n = flat.shape[1]
-    spread = n * np.einsum("ij,ij->i", flat, flat) - flat.sum(axis=1) ** 2
-    return np.asarray(np.sqrt(spread) / n, np.float32)
+    sums = np.array([(cv2.sumElems(v)[0], cv2.norm(v, cv2.NORM_L2SQR)) for v in views]).reshape(-1, 2)
+    n = math.prod(views.shape[1:])
+    return np.asarray(np.sqrt(n * sums[:, 1] - sums[:, 0] ** 2) / n, np.float32)
 
 
 def quality(views: NDArray[np.uint8]) -> Quality:
@@ -33,7 +32,7 @@ def quality(views: NDArray[np.uint8]) -> Quality:
     of the 256-level histogram, and the share of pixels in the fullest of 16 grey bins.
     """
     pixels = math.prod(views.shape[1:])
-    histograms = np.array([np.bincount(v.ravel(), minlength=256) for v in views], np.int64).reshape(-1, 256)
+    histograms = np.array([cv2.calcHist([v], [0], None, [256], [0, 256]) for v in views], np.int64).reshape(-1, 256)
     entropy = np.log2(pixels) - _n_log2_n(pixels)[histograms].sum(axis=1) / pixels
     fullest = histograms.reshape(-1, 16, 16).sum(axis=2).max(axis=1) / pixels
     sharpness = [cv2.meanStdDev(cv2.Laplacian(v, cv2.CV_16S))[1][0, 0] ** 2 for v in views]

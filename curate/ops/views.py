@@ -23,7 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.ops.hashing import view
+from curate.detector.pixels import resized
+from curate.ops.hashing import SIDE as HASHED
 from curate.ops.verify import SIDE
 
 Pixels = NDArray[np.uint8]
@@ -137,9 +138,14 @@ def cut(pixels: Pixels, box: Box) -> Pixels:
     return pixels[min(top, height - 1) : top + down, min(left, width - 1) : left + along]
 
 
-def hashed(grey: Pixels, regions: dict[str, Box]) -> Pixels:
-    """The parts as hashes look at them: (H, W) uint8 -> (R, 64, 64) uint8."""
-    return np.stack([view(cut(grey, box)) for box in regions.values()])
+def hashed(grey: Pixels, squashed: Pixels, regions: dict[str, Box]) -> Pixels:
+    """The parts as hashes look at them: a picture, (H, W) uint8, and its squash, (128, 128) uint8 -> (R, 64, 64) uint8.
+
+    What takes in half of both sides or more is cut from the squash, where it has as many pixels as are looked at.
+    """
+    sources = (squashed if min(box.width, box.height) >= 0.5 else grey for box in regions.values())
+    parts = (cut(source, box) for source, box in zip(sources, regions.values(), strict=True))
+    return np.stack([resized(part, HASHED, HASHED) for part in parts])
 
 
 def thumbnail(seen: Pixels) -> Pixels:
@@ -155,4 +161,4 @@ def preview(grey: Pixels) -> Pixels:
     if scale == 1:
         return grey
     size = max(1, int(width * scale)), max(1, int(height * scale))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return resized(grey, *size)

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from curate.config import Settings
 from curate.contracts import contract
+from curate.detector.pixels import squash
 from curate.ops import images
 from curate.ops.embedding import Embedder, checked_spec
 from curate.ops.hashing import SIDE, phash64, phash256
@@ -24,12 +25,12 @@ from curate.ops.quality import contrast, quality
 from curate.ops.views import corpus_regions, hashed, preview, thumbnail
 from curate.sources import Sample
 
-VERSION = 2
+VERSION = 3
 _DECODE_SIDE = 128
 """JPEGs are decoded reduced, to no less than so many px a side: what previews and the hashes of quarters look at."""
 _HASHES_ONLY_SIDE = 64
 """The same where no embedding is asked for, so that hashing alone stays as fast as it can be. Hashes of copies at half
-the size are then 3 bits farther (mean of 200 photographs: 8 against 5, of a radius of 56).
+the size are then 4 bits farther (mean of all regions of 200 photographs: 7.5 against 3.4, of a radius of 56).
 """
 _PREVIEW_QUALITY = 85
 
@@ -110,8 +111,10 @@ class Signer:
         if pixels is None:
             return Signed(row)
         dark = grey(pixels)
-        prepared = self.embed.prepare(pixels) if self.embed else None
-        return Signed(row, hashed(dark, corpus_regions(row["width"], row["height"])), encoded(preview(dark)), prepared)
+        squashed = squash(dark)
+        views = hashed(dark, squashed, corpus_regions(row["width"], row["height"]))
+        prepared = self.embed.prepare(pixels if self.embed.colour else squashed) if self.embed else None
+        return Signed(row, views, encoded(preview(dark)), prepared)
 
     def _sign(self, shard: str, batch: list[Signed]) -> pa.Table:
         rows = {name: [signed.row[name] for signed in batch] for name in batch[0].row}

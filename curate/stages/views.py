@@ -10,13 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.contracts import contract
+from curate.detector.pixels import squash
 from curate.ops.hashing import phash256
 from curate.ops.quality import contrast
 from curate.ops.views import TURNS, Box, benchmark_regions, cut, embedded_views, hashed, preview, thumbnail
 from curate.sources import Sample
 from curate.stages.signatures import SignaturesSettings, Signer, encoded, grey
 
-VERSION = 3
+VERSION = 4
 _ENLARGED = 2
 """Decoded so much larger than a corpus image that a crop to a third of the area has the pixels that are looked at."""
 
@@ -60,7 +61,7 @@ def _rows(signer: Signer, sample: Sample, min_contrast: float) -> list[Row]:
 def _hashed(dark: NDArray[np.uint8], facts: Row, min_contrast: float) -> dict[str, Row]:
     """Every region in every turn, with its hash, unless it is blank; the upright ones with their thumbnails."""
     regions = benchmark_regions(facts["width"], facts["height"])
-    upright = hashed(dark, regions)
+    upright = hashed(dark, squash(dark), regions)
     names = [(region, turn) for region in regions for turn in TURNS]
     seen = np.stack([turn.apply(region) for region in upright for turn in TURNS.values()])
     clear = contrast(seen) >= min_contrast

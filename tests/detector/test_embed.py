@@ -17,10 +17,10 @@ from curate.detector import embed, files, weights
 from curate.detector.embed import open_detector
 from curate.detector.graph import BATCH
 from curate.detector.model import Detector, OfPictures
-from curate.detector.pixels import SIDE, squash
+from curate.detector.pixels import SIDE, resized, seen, squash
 from curate.errors import SourceError
 from tests.detector.conftest import cosines
-from tests.pictures import Pixels, draw
+from tests.pictures import Pixels, draw, textured
 
 
 def by_torch(detector: Detector, seen: list[Pixels], dtype: torch.dtype = torch.float32) -> NDArray[np.float32]:
@@ -61,30 +61,39 @@ def test_vectors_outlive_the_next_call(folder: Path, pictures: list[Pixels]) -> 
     assert (first == kept).all()
 
 
-def test_squash_shrinks_by_the_mean_and_grows_linearly() -> None:
-    blocks = np.zeros((2 * SIDE, 2 * SIDE), np.uint8)
+def test_a_side_shrinks_by_the_mean_and_grows_linearly() -> None:
+    blocks = np.zeros((512, 512), np.uint8)
     blocks[::2, ::2] = 200  # one of each four
-    assert (squash(blocks) == 50).all()
-    ramp = np.repeat(np.arange(56, dtype=np.uint8)[:, None] * 4, 2 * SIDE, axis=1)  # one side grows, the other shrinks
-    grown = squash(ramp)
-    assert grown.shape == (SIDE, SIDE)
-    assert (np.diff(grown[:, 0].astype(int)) >= 0).all()
-    assert (grown == grown[:, :1]).all()
-    assert squash(draw(2, 1, 1)).shape == squash(draw(2, 3000, 3)).shape == (SIDE, SIDE)
+    for side in (256, 128, 64, 16):
+        assert (resized(blocks, side, side) == 50).all()
+    ramp = np.repeat(np.arange(56, dtype=np.uint8)[:, None] * 4, 224, axis=1)  # one side grows, the other shrinks
+    for width in (112, 32):
+        grown = resized(ramp, width, 112)
+        assert grown.shape == (112, width)
+        assert (np.diff(grown[:, 0].astype(int)) >= 0).all()
+        assert (grown == grown[:, :1]).all()
+    assert (resized(ramp, 224, 56) == ramp).all()
+    assert resized(np.full((1, 1), 7, np.uint8), 3, 2).tolist() == [[7] * 3] * 2
 
 
-def test_colours_are_seen_as_grey() -> None:
-    picture = draw(1, SIDE, SIDE)
-    grey = picture.astype(float) @ [0.299, 0.587, 0.114]
-    assert np.abs(squash(picture) - grey).max() < 1
-    assert (squash(squash(picture)) == squash(picture)).all()
-    assert (
-        np.abs(
-            squash(draw(1, 300, 200)).astype(int)
-            - squash(np.asarray(cv2.cvtColor(draw(1, 300, 200), cv2.COLOR_RGB2GRAY), np.uint8))
-        ).max()
-        == 0
-    )
+@pytest.mark.parametrize("size", [(399, 300), (300, 220), (257, 129), (150, 127)])
+def test_shrunk_pictures_are_nearly_the_mean_of_areas(size: tuple[int, int]) -> None:
+    """Also of rich drawings, where one pixel tells nothing of the next, and by no whole number."""
+    picture = np.asarray(cv2.cvtColor(textured("chart", 1, *size), cv2.COLOR_RGB2GRAY), np.uint8)
+    for width, height in ((128, 100), (112, 112), (100, 75)):
+        mean = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        apart = np.abs(resized(picture, width, height).astype(int) - mean.astype(int))
+        assert apart.mean() < 0.02 * picture.std() + 2
+
+
+def test_what_is_seen_is_grey_and_the_same_of_a_squash() -> None:
+    picture = draw(1, 300, 200)
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    assert (seen(picture) == seen(grey)).all()
+    assert (seen(squash(grey)) == seen(grey)).all()
+    assert np.abs(seen(grey).astype(int) - resized(grey, SIDE, SIDE)).max() <= 8
+    assert np.abs(grey - picture @ np.array([0.299, 0.587, 0.114])).max() < 1
+    assert seen(draw(2, 1, 1)).shape == seen(draw(2, 3000, 3)).shape == (SIDE, SIDE)
 
 
 def test_a_device_that_is_not_there_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

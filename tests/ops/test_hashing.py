@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from curate.ops.hashing import centre_square, hamming, phash64, phash256, view
+from curate.ops.hashing import hamming, phash64, phash256
 from curate.ops.quality import contrast, quality
 from tests.pictures import Pixels, draw
 
@@ -61,20 +61,6 @@ def test_hamming_counts_bits() -> None:
     a = np.array([[0, 0], [255, 1], [0b1010, 0]], np.uint8)
     b = np.array([[0, 0], [0, 0], [0b0110, 128]], np.uint8)
     assert hamming(a, b).tolist() == [0, 9, 3]
-
-
-def test_view_squeezes_by_area_down_and_linearly_up() -> None:
-    checks = np.array([[0, 100], [200, 40]], np.uint8).repeat(64, axis=0).repeat(64, axis=1)
-    assert np.array_equal(view(checks), checks[::2, ::2])
-    wide = np.repeat(np.arange(64, dtype=np.uint8)[None], 2, axis=0).repeat(100, axis=1)  # 2 x 6400
-    assert np.array_equal(view(wide), np.repeat(np.arange(64, dtype=np.uint8)[None], 64, axis=0))
-    assert view(np.full((1, 1), 7, np.uint8)).tolist() == [[7] * 64] * 64
-
-
-@pytest.mark.parametrize(("shape", "want"), [((2, 5), (2, 2)), ((5, 2), (2, 2)), ((3, 3), (3, 3)), ((1, 9), (1, 1))])
-def test_centre_square(shape: tuple[int, int], want: tuple[int, int]) -> None:
-    assert centre_square(np.zeros(shape, np.uint8)).shape == want
-    assert centre_square(np.arange(5, dtype=np.uint8)[None]).tolist() == [[2]]
 
 
 def test_quality_worked_out_by_hand() -> None:

@@ -19,8 +19,9 @@ from PIL import Image, ImageOps
 
 from curate.contracts import statuses
 from curate.demo.faults import flat_png
+from curate.detector.pixels import resized
 from curate.ops import images
-from curate.ops.hashing import hamming, phash256, view
+from curate.ops.hashing import hamming, phash256
 from curate.ops.images import Fault, Header, Picture
 from curate.stages.signatures import grey
 from tests.pictures import draw, encode, image, png
@@ -123,7 +124,7 @@ def test_of_an_animation_the_first_frame_counts(form: str) -> None:
 def test_thin_pictures(form: str, width: int, height: int) -> None:
     picture = shown(encode(image(1, width, height), form), colour=False, min_side=128)
     assert (picture.width, picture.height) == (width, height)
-    assert view(picture.pixels).shape == (64, 64)
+    assert resized(picture.pixels, 64, 64).shape == (64, 64)
 
 
 def test_statuses_of_bytes_that_are_no_picture() -> None:
@@ -248,13 +249,21 @@ def test_reduced_and_full_decode_agree() -> None:
     for seed in range(8):
         data = encode(image(seed, 640, 480), "JPEG", quality=88)
         reduced = shown(data, colour=False, min_side=128).pixels
-        assert reduced.shape == (180, 240)
+        assert reduced.shape == (240, 320)
         full = shown(encode(Image.open(io.BytesIO(data))), colour=False).pixels
         assert full.shape == (480, 640)
-        a, b = phash256(np.stack([view(reduced), view(full)]))
+        a, b = phash256(np.stack([resized(reduced, 64, 64), resized(full, 64, 64)]))
         apart.append(int(hamming(a[None], b[None])[0]))
     assert max(apart) <= 12
     assert np.mean(apart) <= 6
+
+
+@pytest.mark.parametrize(("least", "shape"), [(1, (60, 80)), (61, (120, 160)), (121, (240, 320)), (241, (479, 640))])
+def test_a_reduced_decode_is_a_half_a_quarter_or_an_eighth(least: int, shape: tuple[int, int]) -> None:
+    """Rounded up, and never below what is asked for."""
+    data = encode(image(1, 640, 479), "JPEG")
+    for colour in (False, True):
+        assert shown(data, colour=colour, min_side=least).pixels.shape[:2] == shape
 
 
 def test_grey_of_colour_is_grey_of_grey() -> None:
