@@ -11,6 +11,7 @@ from rich.text import Text
 
 from curate.errors import CurateError
 from curate.report.pairs import in_words
+from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.sources.base import printable
 from curate.store import Store
@@ -24,6 +25,7 @@ def explain(settings: RunFile, store: Store, key: str) -> Iterator[Table | Text]
     found = list(_find(store, "decisions", key))
     if not found:
         raise CurateError(f"{store.root}: no sample `{key}` in its decisions; keys are as in the shards, or SHARD:KEY")
+    said = {verdicts.name_of(row): row for row in verdicts.read(store).to_pylist()}
     for decision in found:
         shard, name = decision["shard"], decision["key"]
         yield Text(printable(f"{shard}:{name}  {_sentence(decision)}"))
@@ -33,6 +35,9 @@ def explain(settings: RunFile, store: Store, key: str) -> Iterator[Table | Text]
         for match in _rows(store, "contamination", shard, name):
             yield Text(printable(f"shows {match['benchmark']}:{match['benchmark_key']}: {in_words(match)}"))
             yield _table("match", match)
+            if verdicts.name_of(match) in said:
+                verdict = said[verdicts.name_of(match)]
+                yield _table("judged", {name: verdict[name] for name in ("verdict", "reviewer", "time")})
         yield from _copies(store, decision)
 
 

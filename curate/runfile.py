@@ -11,6 +11,7 @@ from curate.config import Settings, parse, read_toml
 from curate.errors import ConfigError
 from curate.pretrain.settings import PretrainSettings
 from curate.report.settings import ReportSettings
+from curate.review.settings import ReviewSettings
 from curate.sources import SourceSettings
 from curate.stages.clean import CleanSettings
 from curate.stages.contamination import ContaminationSettings
@@ -37,6 +38,7 @@ class RunFile(Settings):
     decisions: DecisionsSettings = DecisionsSettings()
     clean: CleanSettings = CleanSettings()
     report: ReportSettings = ReportSettings()
+    review: ReviewSettings = ReviewSettings()
     pretrain: PretrainSettings = PretrainSettings()
 
     @field_validator("benchmarks")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.benchmarks import check_count
 from curate.contracts import contract
+from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.stages import contamination, decisions, duplicates
 from curate.steps.base import Opened, Step, Task
@@ -47,25 +49,29 @@ CONTAMINATION = Step(
 
 def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
     del run
-    inputs = {
+    inputs: dict[str, Any] = {
         name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in ("signatures", "contamination")
     }
-    return [Task("all", digest_of(inputs), list(inputs["signatures"]))]
+    said = verdicts.overruled(store)
+    inputs |= {"overruled": said} if said else {}
+    return [Task("all", digest_of(inputs), {part: said.get(part, []) for part in inputs["signatures"]})]
 
 
 def _duplicates_open(run: RunFile, store: Store) -> Opened:
     columns = sorted({*duplicates.COLUMNS, *decisions.FACTS})
 
-    def candidates(part: str) -> pa.Table:
+    def candidates(part: str, overruled: list[list[str]]) -> pa.Table:
         table = store.dataset("signatures").read(part, columns)
-        shown = store.dataset("contamination").read(part, ["key"])
+        shown = verdicts.upheld(store.dataset("contamination").read(part, verdicts.PAIR), overruled)
         stays = decisions.may_stay(run.decisions, table, shown)
         return table.select(duplicates.COLUMNS).filter(pa.array(stays))
 
     def work(task: Task) -> pa.Table:
         schema = contract("signatures").schema
         empty = pa.schema([schema.field(name) for name in duplicates.COLUMNS]).empty_table()
-        return duplicates.find(run.duplicates, pa.concat_tables([empty, *map(candidates, task.payload)]))
+        return duplicates.find(
+            run.duplicates, pa.concat_tables([empty, *(candidates(*given) for given in task.payload.items())])
+        )
 
     return Opened(work)
 
@@ -85,16 +91,21 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
     copies = store.dataset("duplicates").footer("all").rows
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
-    return [Task(name, digest_of([f.rows, matches[name].rows, copies]), name) for name, f in parts.items()]
+    overruled = verdicts.overruled(store)
+    said = {name: overruled.get(name, []) for name in parts}
+    made_of = {name: [f.rows, matches[name].rows, copies, *said[name]] for name, f in parts.items()}
+    return [Task(name, digest_of(made_of[name]), (name, said[name])) for name in parts]
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
     copies = store.dataset("duplicates").read("all")
 
     def work(task: Task) -> pa.Table:
-        table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
-        mine = copies.filter(pc.equal(copies["shard"], task.payload))
-        return decisions.decide(run.decisions, table, store.dataset("contamination").read(task.payload), mine)
+        part, overruled = task.payload
+        table = store.dataset("signatures").read(part, decisions.COLUMNS)
+        mine = copies.filter(pc.equal(copies["shard"], part))
+        shown = verdicts.upheld(store.dataset("contamination").read(part), overruled)
+        return decisions.decide(run.decisions, table, shown, mine)
 
     return Opened(work)
 
