@@ -120,6 +120,24 @@ def report(run: RunArgument) -> None:
 
 
 @app.command()
+def review(
+    run: RunArgument,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the loopback; 0: one that is free.")] = 0,
+    reviewer: Annotated[str | None, typer.Option(help="Who judges; else your user name.", show_default=False)] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Only tell the precision that the verdicts say.")] = False,
+) -> None:
+    """Judge the matches in a browser, on this machine alone; a match judged different keeps its sample next time."""
+    from curate.review.command import serve, tell
+    from curate.runner import open_run
+
+    settings, store = open_run(run)
+    if summary:
+        tell(console, settings.review, store)
+    else:
+        serve(console, settings.review, store, port, reviewer)
+
+
+@app.command()
 def pretrain(run: RunArgument) -> None:
     """Train a small ViT on the clean shards, and probe it against chance."""
     from curate.display import show_pretrain

@@ -1,37 +1,57 @@
-"""The page: numbers, pairs and pictures in the template. Nothing on it can run, or ask the network for anything."""
+"""The page: numbers in the template, pairs beside it. Nothing from the web can run there, or be asked for."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from curate.report import numbers, pictures
+from curate.report import numbers, pictures, sidecars
 from curate.report.pairs import galleries
-from curate.report.text import is_link, shortened, shown
+from curate.report.text import shown
+from curate.review import summary as review
+from curate.review.verdicts import name_of
 from curate.runfile import RunFile
 from curate.store import Store
 
 
 def write(run: RunFile, store: Store) -> str:
-    """Write `report/summary.json` and `report/index.html`; the page's path."""
+    """Write `report/summary.json`, `report/pairs/` and, last, `report/index.html`; the page's path."""
     summary = numbers.count(run, store)
-    shows = galleries(store, run.report.pairs)
+    sample = review.draw(run.review, store)
+    shows = galleries(store, run.report, {name_of(row) for row in sample.drawn})
     pairs = [pair for gallery in shows for pair in gallery.pairs]
     found = pictures.find(run, store, [place for pair in pairs for place in (pair.sample, pair.match)])
-    page = _environment().get_template("index.html.jinja")
-    html = page.render(
-        summary=summary,
-        galleries=shows,
-        pictures=found,
-        settings=list(_flat(run.model_dump(mode="json"))),
-        pretrain=_pretraining(store),
+    sidecars.write(store, shows, found, review.page_data(sample, store))
+    html = (
+        _environment()
+        .get_template("index.html.jinja")
+        .render(
+            summary=summary,
+            galleries=shows,
+            settings=list(_flat(run.model_dump(mode="json"))),
+            pretrain=_pretraining(store),
+            style=_own("style.css"),
+            script=_own("page.js", "pair.js", "review.js"),
+        )
     )
     store.write_json(asdict(summary), "report", "summary.json")
     store.write_bytes(html.encode("utf-8"), "report", "index.html")
     return store.path("report", "index.html")
+
+
+@cache
+def _own(*names: str) -> tuple[Markup, str]:
+    """Our own style or script as it stands in the page, and the source by which the page's policy knows it."""
+    text = "\n" + "".join((files("curate.report") / "templates" / name).read_text("utf-8") for name in names)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return Markup(text), f"'sha256-{digest}'"  # noqa: S704 - read from our own files
 
 
 def _environment() -> Environment:
@@ -44,8 +64,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": "{:,}".format, "percent": _percent, "shortened": shortened}
-    environment.tests["link"] = is_link
+    environment.filters |= {"number": "{:,}".format, "percent": _percent}
     return environment
 
 

@@ -1,7 +1,8 @@
-"""Which pairs the report shows: of each kind a few, spread evenly from the nearest to the farthest."""
+"""Which pairs the report shows: all, or as many as asked, spread evenly from the nearest to the farthest."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.report.settings import ReportSettings
+from curate.review.verdicts import PAIR, name_of
 from curate.stages.contamination import changed
 from curate.store import Store
 
@@ -23,13 +26,24 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """A sample and the picture that it was matched with: a benchmark image, or a kept sample (then without `view`)."""
+    """A sample and the picture that it was matched with: a benchmark image, or a kept sample (then without `view`).
 
+    `changes` are words of `CHANGES`; `is_drawn` says that the pair is in the review's random sample.
+    """
+
+    name: str
     sample: Place
     match: Place
     kind: str
     view: str
+    score: float
+    changes: tuple[str, ...]
     evidence: str
+    is_drawn: bool
+
+
+CHANGES = ("mirrored", "turned", "cut", "filling")
+"""How a benchmark's image was changed: the first words that `changed` says."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +55,17 @@ class Gallery:
     total: int
 
 
-def galleries(store: Store, most: int) -> list[Gallery]:
-    """One gallery a benchmark with matches, `most` pairs in all (one each at least), and up to `most` duplicates."""
+def galleries(store: Store, settings: ReportSettings, drawn: Collection[str]) -> list[Gallery]:
+    """One gallery a benchmark with matches, `pairs` in all (one each at least), and up to `duplicates`.
+
+    Matches named in `drawn`, the review's random sample, are shown whatever `pairs` says.
+    """
+    most = settings.pairs
     matches = store.dataset("contamination").read_all()
     names = sorted(pc.unique(matches["benchmark"]).to_pylist())
     each = min(most, max(1, most // max(1, len(names))))
-    found = [_gallery(name, matches.filter(pc.equal(matches["benchmark"], name)), each) for name in names]
-    return [*found, _gallery("", store.dataset("duplicates").read_all(), most)]
+    found = [_gallery(name, matches.filter(pc.equal(matches["benchmark"], name)), each, drawn) for name in names]
+    return [*found, _gallery("", store.dataset("duplicates").read_all(), settings.duplicates, ())]
 
 
 _NEAREST_FIRST = {
@@ -56,22 +74,32 @@ _NEAREST_FIRST = {
 }
 
 
-def _gallery(name: str, table: pa.Table, most: int) -> Gallery:
+def _gallery(name: str, table: pa.Table, most: int, drawn: Collection[str]) -> Gallery:
     """Spread evenly, because the nearest pairs prove little and the doubtful ones are the farthest."""
     order = _NEAREST_FIRST["contamination" if name else "duplicates"]
     ranked = table.sort_by([*order, ("shard", "ascending"), ("key", "ascending")])
-    chosen = np.linspace(0, table.num_rows - 1, min(table.num_rows, most)).round().astype(np.int64)
-    return Gallery(name, tuple(_pair(name, row) for row in ranked.take(pa.array(chosen)).to_pylist()), table.num_rows)
+    chosen = set(np.linspace(0, table.num_rows - 1, min(table.num_rows, most)).round().astype(np.int64).tolist())
+    if drawn:
+        chosen |= {n for n, row in enumerate(ranked.select(PAIR).to_pylist()) if name_of(row) in drawn}
+    rows = ranked.take(pa.array(sorted(chosen), pa.int64())).to_pylist()
+    return Gallery(name, tuple(_pair(name, row, drawn) for row in rows), table.num_rows)
 
 
-def _pair(name: str, row: dict[str, Any]) -> Pair:
+def _pair(name: str, row: dict[str, Any], drawn: Collection[str]) -> Pair:
     other = "benchmark" if name else "keeper"
+    sample = Place("", row["shard"], row["key"])
+    match = Place(name, row[f"{other}_shard"], row[f"{other}_key"])
+    named = name_of(dict(zip(PAIR, (*match, *sample[1:]), strict=True)))
     return Pair(
-        Place("", row["shard"], row["key"]),
-        Place(name, row[f"{other}_shard"], row[f"{other}_key"]),
+        named,
+        sample,
+        match,
         row["kind"],
         row.get("view", ""),
+        row["score" if name else "similarity"],
+        tuple(said.split()[0] for said in changed(row).split(", ") if said) if name else (),
         in_words(row) if name else _of_duplicate(row),
+        named in drawn,
     )
 
 

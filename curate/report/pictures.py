@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import simplejpeg
-from numpy.typing import NDArray
 
 from curate import sources
 from curate.errors import CurateError
@@ -27,14 +25,14 @@ from curate.store import Store
 
 _LONG_SIDE = 160
 """Longer side of a thumbnail in px."""
-_QUALITY = 80
+_QUALITY = 75
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows of a picture: a data URI (empty when there is none), if it is the grey one, and its text."""
+    """What the page shows of a picture: a JPEG (empty when there is none), if it is the grey one, and its text."""
 
-    uri: str
+    jpeg: bytes
     is_grey: bool
     caption: str | None
     url: str | None
@@ -53,9 +51,9 @@ def find(run: RunFile, store: Store, places: Iterable[Place]) -> dict[Place, Sho
         shard = shards.find(benchmark, name) if number < run.report.shards_read else None
         coloured = _coloured(shard, facts, run) if shard else {}
         for key, fact in facts.items():
-            uri = coloured.get(key) or _grey(fact["preview"])
+            jpeg = coloured.get(key) or fact["preview"] or b""
             text = (fact.get("caption"), fact.get("url"), fact["label"])
-            found[Place(benchmark, name, key)] = Shown(uri, key not in coloured, *text)
+            found[Place(benchmark, name, key)] = Shown(jpeg, key not in coloured, *text)
     return found
 
 
@@ -91,9 +89,9 @@ def _facts(store: Store, benchmark: str, shard: str, keys: list[str]) -> dict[st
     return {row["key"]: row for row in table.to_pylist()}
 
 
-def _coloured(shard: Shard, facts: dict[str, dict[str, Any]], run: RunFile) -> dict[str, str]:
-    """Thumbnails from the shard as data URIs, by key; only of the very bytes that were signed."""
-    found: dict[str, str] = {}
+def _coloured(shard: Shard, facts: dict[str, dict[str, Any]], run: RunFile) -> dict[str, bytes]:
+    """Thumbnails from the shard as JPEGs, by key; only of the very bytes that were signed."""
+    found: dict[str, bytes] = {}
     left = dict(facts)
     try:
         for sample in sources.read(shard, run.signatures.max_bytes):
@@ -107,8 +105,8 @@ def _coloured(shard: Shard, facts: dict[str, dict[str, Any]], run: RunFile) -> d
     return found
 
 
-def _thumbnail(key: str, data: bytes, max_pixels: int) -> dict[str, str]:
-    """`{key: data URI}` of an untrusted image, made as everywhere else: size first, then one decode; or nothing."""
+def _thumbnail(key: str, data: bytes, max_pixels: int) -> dict[str, bytes]:
+    """`{key: JPEG}` of an untrusted image, made as everywhere else: size first, then one decode; or nothing."""
     header = images.probe(data)
     if isinstance(header, Fault) or images.limits(header, max_pixels):
         return {}
@@ -119,17 +117,5 @@ def _thumbnail(key: str, data: bytes, max_pixels: int) -> dict[str, str]:
     scale = min(1.0, _LONG_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA)
-    return {key: _data_uri(np.asarray(small, np.uint8), "RGB")}
-
-
-def _grey(preview: bytes | None) -> str:
-    return _uri(preview) if preview else ""
-
-
-def _data_uri(pixels: NDArray[np.uint8], space: str) -> str:
-    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=_QUALITY, colorspace=space)
-    return _uri(jpeg)
-
-
-def _uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+    rows = np.ascontiguousarray(small, np.uint8)
+    return {key: simplejpeg.encode_jpeg(rows, quality=_QUALITY, colorspace="RGB", colorsubsampling="420")}

@@ -11,8 +11,9 @@ class ReportSettings(Settings):
     """What the report shows."""
 
     pairs: int = Field(
-        200, ge=0, description="pairs shown of the matches, shared by the benchmarks, and as many duplicates"
+        10_000, ge=0, description="matches shown, shared by the benchmarks; about 10 kB each in the folder of the page"
     )
+    duplicates: int = Field(1_000, ge=0, description="duplicates shown, beside their keepers")
     shards_read: int = Field(
         64,
         ge=0,

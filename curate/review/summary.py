@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +34,10 @@ class Precision:
     low: float
     high: float
 
+    @property
+    def judged(self) -> int:
+        return self.same + self.different + self.unsure
+
 
 @dataclass(frozen=True)
 class Review:
@@ -58,28 +63,44 @@ def drawn(settings: ReviewSettings, near: pa.Table) -> list[dict[str, Any]]:
     return sorted(near.select(PAIR).to_pylist(), key=rank)[: settings.sample]
 
 
-def near_matches(store: Store) -> pa.Table:
-    """The matches that were not byte for byte, which need no eyes: columns `PAIR`."""
+@dataclass(frozen=True)
+class Sample:
+    """The matches of a run as a review sees them: how many near ones each benchmark has, those drawn, all names."""
+
+    settings: ReviewSettings
+    near: Counter[str]
+    drawn: list[dict[str, Any]]
+    matches: dict[str, dict[str, Any]]
+
+
+def draw(settings: ReviewSettings, store: Store) -> Sample:
+    """Draw the sample of a run's near matches; those byte for byte need no eyes."""
     matches = store.dataset("contamination").read_all([*PAIR, "kind"])
-    return matches.filter(pc.equal(matches["kind"], "near")).select(PAIR)
+    near = matches.filter(pc.equal(matches["kind"], "near"))
+    named = {name_of(row): row for row in matches.select(PAIR).to_pylist()}
+    return Sample(settings, Counter(near["benchmark"].to_pylist()), drawn(settings, near), named)
 
 
-def summarise(settings: ReviewSettings, store: Store) -> Review:
+def summarise(sample: Sample, store: Store) -> Review:
     """Count the verdicts on a run's matches; those on pairs that are matches no more do not count."""
-    near = near_matches(store)
-    said = {name_of(row): row["verdict"] for row in read(store).to_pylist()}
-    sample = drawn(settings, near)
-    totals = {c["values"]: c["counts"] for c in pc.value_counts(near["benchmark"]).to_pylist()}
+    said = _said(store)
     by_benchmark = tuple(
-        _precision(name, totals[name], [row for row in sample if row["benchmark"] == name], said)
-        for name in sorted(totals)
+        _precision(name, sample.near[name], [row for row in sample.drawn if row["benchmark"] == name], said)
+        for name in sorted(sample.near)
     )
-    whole = _precision("all", near.num_rows, sample, said)
-    all_pairs = {name_of(row): row for row in store.dataset("contamination").read_all(PAIR).to_pylist()}
-    counted = {name: verdict for name, verdict in said.items() if name in all_pairs}
-    elsewhere = len(counted) - whole.same - whole.different - whole.unsure
-    overruled = sum(verdict == "different" for verdict in counted.values())
-    return Review(settings.sample, settings.seed, whole, by_benchmark, elsewhere, overruled)
+    whole = _precision("all", sample.near.total(), sample.drawn, said)
+    counted = [verdict for name, verdict in said.items() if name in sample.matches]
+    settings, overruled = sample.settings, counted.count("different")
+    return Review(settings.sample, settings.seed, whole, by_benchmark, len(counted) - whole.judged, overruled)
+
+
+def page_data(sample: Sample, store: Store) -> dict[str, Any]:
+    """What the page knows of the review: its numbers, and the verdict on each pair by the pair's name."""
+    return {"review": asdict(summarise(sample, store)), "said": _said(store)}
+
+
+def _said(store: Store) -> dict[str, str]:
+    return {name_of(row): row["verdict"] for row in read(store).to_pylist()}
 
 
 def _precision(name: str, near: int, sample: list[dict[str, Any]], said: dict[str, str]) -> Precision:

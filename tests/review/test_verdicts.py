@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from curate.contracts import contract
 from curate.errors import ContractError, DigestError, StaleError
 from curate.executors import Serial
 from curate.review import verdicts
 from curate.review.settings import ReviewSettings
-from curate.review.summary import Review, drawn, near_matches, summarise
+from curate.review.summary import Review, draw, drawn, summarise
 from curate.runner import run
 from curate.store import Store
 from curate.verify import verify_run
@@ -137,8 +138,6 @@ def test_a_sample_that_shows_two_images_stays_dropped_for_the_other(folder: Path
 
 
 def test_the_sample_is_drawn_by_the_seed_and_the_matches_alone() -> None:
-    from curate.contracts import contract
-
     rows = [{c.name: pair(f"{i}").get(c.name, "same") for c in contract("verdicts").columns} for i in range(60)]
     schema = contract("verdicts").schema
     table = schema.empty_table().from_pylist(rows, schema=schema)
@@ -152,10 +151,10 @@ def test_the_sample_is_drawn_by_the_seed_and_the_matches_alone() -> None:
 
 def test_precision_is_what_one_counts_by_hand(folder: Path) -> None:
     store = made(folder, folder / "run")
-    assert [row["key"] for row in near_matches(store).to_pylist()] == ["a6", "b3"]
+    assert {row["key"] for row in draw(ReviewSettings(), store).drawn} == {"a6", "b3"}
 
     def review(sample: int = 200) -> Review:
-        return summarise(ReviewSettings(sample=sample), store)
+        return summarise(draw(ReviewSettings(sample=sample), store), store)
 
     empty = review().whole
     assert (empty.near, empty.drawn, empty.precision, empty.low, empty.high) == (2, 2, None, 0.0, 1.0)
