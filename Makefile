@@ -37,6 +37,10 @@ lint: setup ## ruff, mypy --strict, import rules
 test: lint ## everything that CI runs
 	$(BIN)/pytest
 
+.PHONY: browser
+browser: setup ## get a Chromium for the tests that need one, where the machine has none
+	$(BIN)/playwright install --with-deps chromium
+
 .PHONY: bench
 bench: setup ## speeds as ratios against named baselines, measured in one run
 	$(BIN)/python -m tests.bench

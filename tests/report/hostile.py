@@ -46,7 +46,7 @@ def _copy(folder: Path, number: int) -> bytes:
     return encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if number % 3 == 1 else image.resize((80, 60)))
 
 
-def _write(file: object, key: str, image: bytes, number: int) -> None:
-    tars.write(file, f"{key}.jpg", image)  # type: ignore[arg-type]
-    tars.write(file, f"{key}.txt", f"{CAPTION}{number} \x1b[2J\u202e{'long ' * 99}".encode())  # type: ignore[arg-type]
-    tars.write(file, f"{key}.json", json.dumps({"url": URLS[number % 4]}).encode())  # type: ignore[arg-type]
+def _write(file: tars.Sink, key: str, image: bytes, number: int) -> None:
+    tars.write(file, f"{key}.jpg", image)
+    tars.write(file, f"{key}.txt", f"{CAPTION}{number} \x1b[2J\u202e{'long ' * 99}".encode())
+    tars.write(file, f"{key}.json", json.dumps({"url": URLS[number % 4]}).encode())

@@ -197,4 +197,4 @@ def test_every_control_has_a_name_and_every_picture_a_text(page: Page) -> None:
     assert levels
     for landmark in ("main", "banner", "contentinfo", "search"):
         page.keyboard.press("Escape")
-        assert page.get_by_role(landmark).count() == 1, landmark  # type: ignore[arg-type]
+        assert page.get_by_role(landmark).count() == 1, landmark

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from curate.ops import tars
-from curate.report import write_report
+from curate import report
 from curate.report.text import is_link, shortened, visible
-from tests.runs import encoded, made, picture, settings
+from curate.store import Store
+from tests.report import hostile, scripts
 
-CAPTION = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script></bdi></style>"
-URLS = {
-    "k1": "javascript:document.title='owned'",
-    "k2": 'https://example.org/"onmouseover="alert(1)?a=1&b=<2>',
-    "k3": "https://example.org/plain.jpg",
-}
-OURS = """html head meta title style body main header section footer h1 h2 p dl dt dd small div span
-table thead tbody tr th td article figure figcaption img br bdi a b details summary code"""
+OURS = """html head meta link title style script body main header footer nav section h1 h2 h3 p dl dt dd small div span
+svg rect table thead tbody tr th td details summary code a noscript label select option input button dialog kbd"""
 """Every tag of the template; any other came from the web."""
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a run whose matches have hostile captions, keys, labels and URLs."""
-    folder = tmp_path_factory.mktemp("hostile")
-    (folder / "corpus").mkdir()
-    with (folder / "corpus" / "00000.tar").open("wb") as file:
-        for number, (key, url) in enumerate([*URLS.items(), ("<b>'\"&k4", "\x1b[31mno url \u202egpj.exe")]):
-            tars.write(file, f"{key}.jpg", encoded(picture(number), quality=80))
-            tars.write(file, f"{key}.txt", f"{CAPTION}{number} \x1b[2J\u202e{'long ' * 99}".encode())
-            tars.write(file, f"{key}.json", json.dumps({"url": url}).encode())
-        file.write(tars.END)
-    for number in range(4):
-        path = folder / "benchmark" / "<i onclick=alert(1)>" / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture(number).save(path)
-    return Path(write_report(settings(folder, folder / "run"), made(folder, folder / "run")))
+    """The page of a run whose matches have hostile captions, keys, classes and URLs."""
+    return hostile.page(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="module")
+def pairs(page: Path) -> list[dict[str, Any]]:
+    return scripts.pairs(Store(str(page.parent.parent)))
 
 
 class Tags(HTMLParser):
@@ -61,39 +46,70 @@ class Tags(HTMLParser):
         self.text += data
 
 
-def test_hostile_text_stays_text(page: Path) -> None:
+def test_nothing_from_the_pairs_is_in_the_page_itself(page: Path) -> None:
     seen = Tags(page.read_text())
-    assert CAPTION in seen.text
-    assert "<b>'\"&k4" in seen.text
-    assert "<i onclick=alert(1)>" in seen.text
-    assert {tag for tag, _ in seen.tags} == set(OURS.split())
+    assert hostile.CAPTION not in seen.text
+    assert "owned" not in page.read_text()
+    assert hostile.KEY not in page.read_text()
+    assert {tag for tag, _ in seen.tags} <= set(OURS.split())
     for tag, attributes in seen.tags:
-        assert not [name for name in attributes if name.startswith("on")], tag
-        assert tag != "img" or str(attributes["src"]).startswith("data:image/")
+        assert not [name for name in attributes if name.startswith("on") or name in ("style", "src", "srcdoc")], tag
 
 
-def test_control_and_direction_characters_are_named(page: Path) -> None:
-    html = page.read_text()
-    assert not set(html) & {"\x1b", "\u202e"}
-    assert "⟨U+001B⟩[2J⟨U+202E⟩long" in html
-    assert "more characters)" in html
+def test_the_policy_lets_only_our_script_and_style_in(page: Path) -> None:
+    metas = [attributes for tag, attributes in Tags(page.read_text()).tags if tag == "meta"]
+    (policy,) = (str(meta["content"]) for meta in metas if meta.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules.pop("script-src").startswith("'sha256-")
+    assert rules.pop("style-src").startswith("'sha256-")
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "curate",
+    }
+    assert "unsafe" not in policy
 
 
-def test_only_web_urls_are_links(page: Path) -> None:
-    links = [attributes for tag, attributes in Tags(page.read_text()).tags if tag == "a"]
-    assert sorted({str(link["href"]) for link in links}) == sorted([URLS["k2"], URLS["k3"]])
-    assert {link["rel"] for link in links} == {"noreferrer noopener nofollow"}
-    assert URLS["k1"] in Tags(page.read_text()).text
+def test_the_script_makes_no_markup_of_text() -> None:
+    folder = Path(report.__file__).parent / "templates"
+    code = "".join(path.read_text() for path in folder.glob("*.js"))
+    for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "srcdoc"):
+        assert sink not in code
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_nothing_runs_in_a_real_browser(page: Path, tmp_path: Path) -> None:
-    assert CHROMIUM
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
-    done = subprocess.run([*command, f"file://{page}"], capture_output=True, text=True, timeout=60, check=True)
-    assert "<title>curate: " in done.stdout
-    assert "&lt;img src=x onerror=" in done.stdout
-    assert "<script" not in done.stdout
+def test_texts_are_data_word_for_word(pairs: list[dict[str, Any]]) -> None:
+    matches = [pair for pair in pairs if pair["gallery"]]
+    assert len(matches) == hostile.MATCHES
+    for pair in matches:
+        sample, image = pair["pictures"]
+        assert sample["caption"].startswith(hostile.CAPTION)
+        assert image["label"] == hostile.CLASS
+        assert f"00000:{hostile.KEY}" in pair["sample"]
+
+
+def test_control_and_direction_characters_are_named(pairs: list[dict[str, Any]]) -> None:
+    said = str(pairs)
+    assert not set(said) & {"\x1b", "\u202e"}
+    assert "⟨U+001B⟩[2J⟨U+202E⟩long" in said
+    assert "more characters)" in said
+
+
+def test_only_web_urls_are_links(pairs: list[dict[str, Any]]) -> None:
+    links = {picture.get("link") for pair in pairs for picture in pair["pictures"]}
+    assert links == {None, hostile.URLS[1], hostile.URLS[2]}
+    assert hostile.URLS[0] in {picture.get("url") for pair in pairs for picture in pair["pictures"]}
+
+
+def test_the_command_shown_is_one_word_after_another_whatever_the_key(pairs: list[dict[str, Any]]) -> None:
+    for pair in pairs:
+        words = shlex.split(pair["explain"])
+        assert words[:2] == ["curate", "explain"]
+        assert words[3] == pair["sample"]
+        assert len(words) == 4
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from curate.errors import CurateError
 from curate.report import write_report
+from curate.review import verdicts
 from curate.store import Store
+from tests.report import scripts
 from tests.runs import corpus, encoded, made, picture, settings, tar
 
 
@@ -30,9 +29,9 @@ def page_of(folder: Path, out: str | Path, **tables: object) -> str:
     return bytes(store.fs.cat_file(path)).decode()
 
 
-def pictures_in(page: str) -> list[Image.Image]:
-    found = re.findall(r'src="data:image/jpeg;base64,([A-Za-z0-9+/=]+)"', page)
-    return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
+def modes(store: Store) -> list[str]:
+    """`L` or `RGB` of every thumbnail."""
+    return [image.mode for image in scripts.pictures(scripts.pairs(store))]
 
 
 def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
@@ -81,57 +80,103 @@ def test_a_benchmark_counts_an_image_once_however_many_samples_show_it(folder: P
 
 
 def test_pairs_stand_side_by_side_in_colour(folder: Path) -> None:
-    page = page_of(folder, folder / "run")
-    shown = pictures_in(page)
+    page_of(folder, folder / "run")
+    pairs = scripts.pairs(Store(str(folder / "run")))
+    shown = scripts.pictures(pairs)
     assert len(shown) == 8  # 2 matches and 2 duplicates
     assert {image.mode for image in shown} == {"RGB"}
     assert max(max(image.size) for image in shown) <= 160
-    for text in ("00000:a6", "00000:class0/0", "square~", "picture a7", "byte-equal"):
-        assert text.replace("square~", "mirror") in page
+    (mirrored,) = (pair for pair in pairs if pair["sample"] == "00000:a6")
+    assert (mirrored["gallery"], mirrored["match"], mirrored["kind"]) == ("drawn", "00000:class0/0", "near")
+    assert mirrored["changes"] == 1
+    assert mirrored["drawn"] == 1
+    assert mirrored["view"].endswith("mirror")
+    assert "correlation" in mirrored["evidence"]
+    assert ["decision", "drop"] in mirrored["ledger"]
+    assert ["rule", "contamination"] in mirrored["ledger"]
+    assert mirrored["explain"] == f"curate explain {folder}/run 00000:a6"
+    (copy,) = (pair for pair in pairs if pair["sample"] == "00000:a7")
+    assert (copy["gallery"], copy["match"], copy["drawn"]) == ("", "00000:a0", 0)
+    assert copy["pictures"][0]["caption"] == "picture a7"
     original = encoded(picture(0), quality=40)
-    assert base64.b64encode(original).decode()[:200] not in page
+    assert base64.b64encode(original).decode()[:200] not in str(pairs)
 
 
 def test_the_cap_on_pairs_is_said(folder: Path) -> None:
-    page = page_of(folder, folder / "run", report={"pairs": 1})
-    assert len(pictures_in(page)) == 4
+    capped = {"report": {"pairs": 1, "duplicates": 1}, "review": {"sample": 0}}
+    page = page_of(folder, folder / "run", **capped)
+    assert len(scripts.pairs(Store(str(folder / "run")))) == 2
     assert page.count("1 of 2 pairs are shown") == 2
-    page = page_of(folder, folder / "run", report={"pairs": 0})
-    assert not pictures_in(page)
+    page = page_of(folder, folder / "run", report={"pairs": 0, "duplicates": 0}, review={"sample": 0})
+    assert scripts.pairs(Store(str(folder / "run"))) == []
     assert page.count("0 of 2 pairs are shown") == 2
+
+
+def test_pairs_drawn_for_review_are_shown_whatever_the_cap(folder: Path) -> None:
+    page_of(folder, folder / "run", report={"pairs": 0, "duplicates": 0})
+    assert {pair["sample"] for pair in scripts.pairs(Store(str(folder / "run")))} == {"00000:a6", "00001:b3"}
+
+
+def test_what_a_longer_report_left_is_deleted(folder: Path) -> None:
+    store = made(folder, folder / "run")
+    store.write_bytes(b"take()", "report", "pairs", "7.js")
+    write_report(settings(folder, folder / "run"), store)
+    assert sorted(path.name for path in (folder / "run" / "report" / "pairs").iterdir()) == ["0.js", "index.js"]
+
+
+def test_the_nearest_pairs_come_first_and_a_pair_keeps_its_name(folder: Path) -> None:
+    page_of(folder, folder / "run")
+    pairs = scripts.pairs(Store(str(folder / "run")))
+    scores = [pair["score"] for pair in pairs if pair["gallery"]]
+    assert scores == sorted(scores, reverse=True)
+    page_of(folder, folder / "other", report={"pairs": 1, "duplicates": 0})
+    other = scripts.pairs(Store(str(folder / "other")))
+    assert {pair["name"] for pair in other} <= {pair["name"] for pair in pairs}
+
+
+def test_verdicts_are_on_the_page(folder: Path) -> None:
+    store = made(folder, folder / "run")
+    row = store.dataset("contamination").read_all().to_pylist()[0]
+    verdicts.append(store, verdicts.judged(row, "different", "ann"))
+    write_report(settings(folder, folder / "run"), store)
+    index = scripts.read(store, "index")
+    assert index["said"] == {verdicts.name_of(row): "different"}
+    assert index["review"]["whole"]["different"] == 1
 
 
 def test_without_the_shards_the_stored_previews_are_shown(folder: Path) -> None:
     store = made(folder, folder / "run")
     shutil.rmtree(folder / "corpus")
-    page = Path(write_report(settings(folder, folder / "run"), store)).read_text()
-    modes = [image.mode for image in pictures_in(page)]
-    assert (modes.count("L"), modes.count("RGB")) == (6, 2)  # the benchmark's folder is still there
-    assert page.count("stored grey view") == 6
+    write_report(settings(folder, folder / "run"), store)
+    assert (modes(store).count("L"), modes(store).count("RGB")) == (6, 2)  # the benchmark's folder is still there
+    pairs = scripts.pairs(store)
+    assert sum(picture["grey"] for pair in pairs for picture in pair["pictures"]) == 6
 
 
 def test_bytes_that_changed_since_are_not_shown(folder: Path) -> None:
     store = made(folder, folder / "run")
     tar(folder / "corpus" / "00000.tar", {f"a{i}": encoded(picture(900 + i)) for i in range(8)})
-    page = Path(write_report(settings(folder, folder / "run"), store)).read_text()
-    assert [image.mode for image in pictures_in(page)].count("L") == 4  # a6; a7 and its keeper a0; a3, keeper of b4
+    write_report(settings(folder, folder / "run"), store)
+    assert modes(store).count("L") == 4  # a6; a7 and its keeper a0; a3, keeper of b4
 
 
 def test_only_so_many_shards_are_read_again(folder: Path) -> None:
-    page = page_of(folder, folder / "run", report={"shards_read": 0})
-    assert {image.mode for image in pictures_in(page)} == {"L"}
+    page_of(folder, folder / "run", report={"shards_read": 0})
+    assert set(modes(Store(str(folder / "run")))) == {"L"}
 
 
 def test_no_benchmark_is_said_plainly(folder: Path) -> None:
     page = page_of(folder, folder / "run", benchmarks={})
     assert "was given no benchmark" in page
-    assert "Matches with" not in page
+    assert [gallery["name"] for gallery in scripts.read(Store(str(folder / "run")), "index")["galleries"]] == [""]
 
 
 def test_a_run_on_an_object_store_has_its_report_there(folder: Path) -> None:
     page = page_of(folder, f"memory://{folder.name}")
     assert "not contaminated" in page
-    assert Store(f"memory://{folder.name}").read_json("report", "summary.json")
+    store = Store(f"memory://{folder.name}")
+    assert store.read_json("report", "summary.json")
+    assert len(scripts.pairs(store)) == 4
 
 
 def test_an_unfinished_run_is_refused_by_name(folder: Path) -> None:

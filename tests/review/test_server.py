@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def store(finished: Path, tmp_path: Path) -> Store:
 @pytest.fixture
 def server(store: Store) -> Iterator[ReviewServer]:
     with ReviewServer(ReviewSettings(), store, "ann") as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server
         server.shutdown()
@@ -46,15 +47,17 @@ def ask(
     server: ReviewServer, path: str, method: str = "GET", body: str | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
-    connection.putrequest(method, path, skip_host=True)
-    for name, value in {"Host": server.hosts[0], **headers}.items():
-        connection.putheader(name.replace("_", "-"), value)
-    if body is not None and "Content_Length" not in headers:
-        connection.putheader("Content-Length", str(len(body)))
-    connection.endheaders((body or "").encode())
-    answer = connection.getresponse()
-    return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)) as connection:
+        connection._validate_path = lambda url: None  # type: ignore[attr-defined]  # what no client would send, too
+        connection._encode_request = lambda request: request.encode("latin-1")  # type: ignore[attr-defined]
+        connection.putrequest(method, path, skip_host=True)
+        for name, value in {"Host": server.hosts[0], **headers}.items():
+            connection.putheader(name.replace("_", "-"), value)
+        if body is not None and "Content_Length" not in headers:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders((body or "").encode())
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
 
 
 def say(server: ReviewServer, body: object, **headers: str) -> int:
@@ -95,15 +98,9 @@ def test_whoever_has_the_address_gets_the_page_and_may_judge(server: ReviewServe
 )
 def test_nothing_else_is_served(server: ReviewServer, path: str) -> None:
     path = path.replace("TOKEN", server.token).encode().decode("latin-1")
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
-    connection._validate_path = lambda url: None  # type: ignore[attr-defined]
-    connection._encode_request = lambda request: request.encode("latin-1")  # type: ignore[attr-defined]
-    connection.putrequest("GET", path or "*", skip_host=True)
-    connection.putheader("Host", server.hosts[0])
-    connection.endheaders()
-    answer = connection.getresponse()
-    assert answer.status == 404
-    assert server.token.encode() not in answer.read()
+    status, _, body = ask(server, path or "*")
+    assert status == 404
+    assert server.token.encode() not in body
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "evil.example:PORT", ""])
