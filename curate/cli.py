@@ -103,11 +103,21 @@ def calibrate(
 
 
 @app.command()
-def benchmarks() -> None:
-    """List the benchmarks that curate knows by name: split, number of images, classes, licence and source."""
-    from curate.benchmarks import table
+def benchmarks(
+    names: Annotated[list[str] | None, typer.Argument(help="Benchmarks or NAME=PATH to look through.")] = None,
+) -> None:
+    """List the benchmarks known by name and whether they are on this machine; of those NAMED, look at every image."""
+    from curate.benchmarks.listing import looked, table
 
-    console.print(table())
+    if not names:
+        console.print(table())
+        return
+    whole = True
+    for line, good in looked(names):
+        (console if good else errors).print(line, markup=False, soft_wrap=True)
+        whole = whole and good
+    if not whole:
+        raise typer.Exit(1)
 
 
 @app.command()

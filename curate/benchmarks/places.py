@@ -1,0 +1,120 @@
+"""Where a benchmark's images are: the place that the run file gives, else on this machine, else on the hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from curate.benchmarks.presets import TRAIN, Benchmark, Tfds, members, preset
+from curate.sources import SourceSettings
+
+FOLDER = "CURATE_BENCHMARKS"
+"""Names a folder of benchmarks: DIR/NAME/, or as the hub, torchvision and TFDS lay theirs out."""
+
+
+class BenchmarkSettings(SourceSettings):
+    """A benchmark of a run: where its images are, and what it means when the corpus shows one."""
+
+    role: Literal["test", "train"] = Field(
+        "test", description="`train`: a match with it is told, but it is no contamination and drops no sample"
+    )
+
+
+def placed(named: Mapping[str, Any]) -> dict[str, Any]:
+    """The `[benchmarks]` of a run file, groups resolved, and each known one with the place where it is.
+
+    One with a `path` keeps its name; the path may be a copy's own root. Whatever else is wrong is left to be found.
+    """
+    found: dict[str, Any] = {}
+    for name, given in named.items():
+        if not isinstance(given, Mapping):
+            found[name] = given
+        elif "path" in given:
+            found[name] = _with_role(name, {**given, **_inside(name, given)})
+        else:
+            for member in members(name) or (name,):
+                found[member] = _with_role(member, {**_source(member), **given})
+    return found
+
+
+def _with_role(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    train = preset(name) is not None and members(name)[0].endswith(TRAIN)
+    return {"role": "train", **given} if train else given
+
+
+def _inside(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The place in a local copy of a known benchmark where its images are; nothing where it has a shape of its own."""
+    known = preset(name)
+    if known is None or not isinstance(given["path"], str) or "listed" in given or not Path(given["path"]).is_dir():
+        return {}
+    return next(_layouts(Path(given["path"]), known, _split(name)), {})
+
+
+def _source(name: str) -> dict[str, Any]:
+    known = preset(name)
+    if known is None:
+        return {}
+    return on_this_machine(name) or {"path": f"hf://datasets/{known.hub}/{_split(name)}"}
+
+
+def on_this_machine(name: str) -> dict[str, Any] | None:
+    """Where a known benchmark is on this machine: in the folder of benchmarks, or in the hub's cache."""
+    known = preset(name)
+    if known is None:
+        return None
+    return next(_in_folder(name, known), None) or _in_cache(known, _split(name))
+
+
+def _split(name: str) -> str:
+    return "train" if name.endswith(TRAIN) else "test"
+
+
+def _in_folder(name: str, known: Benchmark) -> Iterator[dict[str, Any]]:
+    root = os.environ.get(FOLDER)
+    if not root or not Path(root).is_dir():
+        return
+    folders = (name, members(name)[0].removesuffix(TRAIN), known.hub.rpartition("/")[2])
+    copies = [Path(root, folder) for folder in dict.fromkeys(folders) if Path(root, folder).is_dir()]
+    for copy in copies:
+        yield from _layouts(copy, known, _split(name))
+    yield from _layouts(Path(root), known, _split(name), own=False)
+    yield from ({"path": str(copy)} for copy in copies)
+
+
+def _layouts(root: Path, known: Benchmark, split: str, own: bool = True) -> Iterator[dict[str, Any]]:
+    """The layouts that are found below `root`; when it is not the benchmark's `own`, only those that tell whose."""
+    if own and (any(root.glob("*/nshards.txt")) or (root / split).is_dir()):
+        yield {"path": str(root / split)}  # also where there is only another split: that is then said
+    if own and (tables := [*root.glob(f"{split}-*.parquet"), *root.glob(f"*/{split}-*.parquet")]):
+        yield {"path": str(tables[0].parent / f"{split}-*.parquet")}
+    if own and any(root.glob("*.tar")):
+        yield {"path": str(root / "*.tar")}
+    if split == "train":
+        return
+    if known.torchvision and (known.torchvision.listed or own) and (root / known.torchvision.images).is_dir():
+        listed = known.torchvision.listed
+        yield {"path": str(root / known.torchvision.images)} | ({"listed": str(root / listed)} if listed else {})
+    if known.tfds:
+        yield from _records(root, known.tfds, own)
+
+
+def _records(root: Path, told: Tfds, own: bool) -> Iterator[dict[str, Any]]:
+    """The TFRecord files of the split, NAME/VERSION/ or NAME/CONFIG/VERSION/ below TFDS' root; of the last version."""
+    files = f"*-{told.split}.tfrecord-*"
+    folders = ("", "*/", "*/*/") if own else (f"{told.name}/*/",)
+    found = sorted({file.parent for folder in folders for file in root.glob(folder + files)})
+    if found:
+        yield {"path": str(found[-1] / files)} | ({"rows": told.rows} if told.rows else {})
+
+
+def _in_cache(known: Benchmark, split: str) -> dict[str, Any] | None:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    said = try_to_load_from_cache(known.hub, f"{split}/nshards.txt", repo_type="dataset")
+    return {"path": str(Path(said).parent)} if isinstance(said, str) else None

@@ -1,0 +1,296 @@
+"""Benchmarks known by name: every one is found in each layout it comes in, and refused when it is not whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from huggingface_hub import HfFileSystem, constants
+
+from curate import sources
+from curate.benchmarks import BenchmarkSettings, check_count, check_views, known, placed
+from curate.benchmarks.listing import looked
+from curate.benchmarks.places import on_this_machine
+from curate.benchmarks.presets import groups, members
+from curate.benchmarks.whole import look
+from curate.config import parse
+from curate.errors import ConfigError, SourceError
+from curate.sources import Sample
+from tests.benchmarks.hub import COMMIT, hub
+from tests.pictures import png, write_tar
+from tests.runs import corpus, made
+from tests.sources.test_sources import tfds
+
+PICTURES = [png(i, 40, 30) for i in range(4)]
+KEYS = [f"s{i:07d}" for i in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of its own: an empty folder of benchmarks, an empty cache, and a hub that nobody serves."""
+    root = tmp_path / "machine"
+    (root / "benchmarks").mkdir(parents=True)
+    monkeypatch.setenv("CURATE_BENCHMARKS", str(root / "benchmarks"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(root / "cache"))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    HfFileSystem.clear_instance_cache()
+    return root
+
+
+def wds(folder: Path, split: str = "test", tars: int = 2, form: str = "webp") -> Path:
+    """Lay four pictures out as CLIP benchmark's copies are."""
+    (folder / split).mkdir(parents=True)
+    for n in range(tars):
+        some = list(enumerate(PICTURES))[n::tars]
+        members = {f"s{i:07d}.{end}": data for i, image in some for end, data in (("cls", b"7"), (form, image))}
+        write_tar(folder / split / f"{n}.tar", members)
+    (folder / split / "nshards.txt").write_text(f"{tars}\n")
+    (folder / "classnames.txt").write_text("cat\n")
+    return folder
+
+
+def settings(name: str, **given: Any) -> BenchmarkSettings:
+    (where,) = placed({name: given}).values()
+    return parse(BenchmarkSettings, where, name)
+
+
+def read(name: str, **given: Any) -> list[Sample]:
+    return [sample for shard in sources.find(settings(name, **given)) for sample in sources.read(shard)]
+
+
+# -- what is known -----------------------------------------------------------------------------------------------
+
+
+def test_vtab_has_its_19_tasks_on_16_sets_of_images() -> None:
+    some = [known()[name] for name in members("vtab")]
+    assert len(some) == 16
+    assert sum(len(b.tasks) or 1 for b in some) == 19
+    assert members("clevr_count") == members("clevr-distance") == members("CLEVR") == ("clevr",)
+    assert members("oxford_flowers102") == ("oxford-flowers102",)
+    assert members("imagenet-1k-train") == ("imagenet-1k-train",)
+    assert members("vtab-train")[0] == "caltech101-train"
+    assert members("cats") == ()
+    assert "imagenet-family" in groups()
+
+
+def test_every_preset_says_how_many_labels_and_which_rows() -> None:
+    for name, b in known().items():
+        assert (b.classes is None) == bool(b.tasks), name
+        if b.tfds and b.tfds.rows:
+            assert b.tfds.rows[1] - b.tfds.rows[0] == b.images, name
+    assert not set(groups()) & set(known())
+
+
+# -- where they are ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", known())
+def test_every_preset_is_read_from_a_copy_of_the_hubs(name: str, machine: Path) -> None:
+    wds(machine / "benchmarks" / known()[name].hub.rpartition("/")[2])
+    samples = read(name)
+    assert sorted(s.key for s in samples) == KEYS
+    assert {s.label for s in samples} == {"7"}
+    assert sorted(s.image or b"" for s in samples) == sorted(PICTURES)
+    found = look(name, settings(name))
+    assert found.images == 4
+    assert len(found.faults) == 1
+    assert f"benchmark `{name}` has 4 images; the {known()[name].split} split of" in found.faults[0]
+
+
+@pytest.mark.parametrize("name", [name for name, b in known().items() if b.tfds])
+def test_presets_are_read_from_tfds(name: str, machine: Path) -> None:
+    told = known()[name].tfds
+    assert told
+    tfds(machine / "benchmarks" / told.name / "1.0.0", told.split, [PICTURES[:3], PICTURES[3:]])
+    if told.rows:  # of four pictures there are no such rows; that they are asked for is what counts
+        with pytest.raises(SourceError, match=rf"`rows` = \[{told.rows[0]}, {told.rows[1]}\] of 4 rows"):
+            read(name)
+        return
+    assert [(s.key, s.image) for s in read(name)] == list(zip(KEYS, PICTURES, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name, b in known().items() if b.torchvision])
+def test_presets_are_read_from_torchvisions_folders(name: str, machine: Path) -> None:
+    told = known()[name].torchvision
+    assert told
+    root = machine / "benchmarks" / ("" if told.listed else name)
+    for key, image in zip("abcd", PICTURES, strict=True):
+        (root / told.images / "cats").mkdir(parents=True, exist_ok=True)
+        (root / told.images / "cats" / f"{key}.png").write_bytes(image)
+    if told.listed:
+        (root / told.listed).parent.mkdir(parents=True)
+        (root / told.listed).write_text("cats/b.png 1 1\ncats/d 2 1\n")
+    assert [s.key for s in read(name)] == (["cats/b", "cats/d"] if told.listed else [f"cats/{k}" for k in "abcd"])
+
+
+def test_a_path_may_be_a_copys_root_its_parquet_or_anything(machine: Path, tmp_path: Path) -> None:
+    root = wds(tmp_path / "copy")
+    assert len(read("svhn", path=str(root))) == len(read("svhn", path=str(root / "test"))) == 4
+    assert len(read("svhn", path=f"{root}/test/0.tar")) == 2
+    images = [{"bytes": image, "path": "x"} for image in PICTURES]
+    (tmp_path / "parquet" / "data").mkdir(parents=True)
+    pq.write_table(pa.table({"image": images, "label": [1] * 4}), tmp_path / "parquet/data/test-00000-of-00001.parquet")
+    assert [s.image for s in read("cifar100", path=str(tmp_path / "parquet"))] == PICTURES
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.png").write_bytes(PICTURES[0])
+    assert [s.key for s in read("svhn", path=str(tmp_path / "folder"))] == ["a"]
+    assert settings("mine", path="x").path == "x"
+
+
+def test_a_train_split_has_its_own_name_and_role(machine: Path) -> None:
+    copy = wds(machine / "benchmarks" / "cifar10")
+    assert settings("cifar10").role == "test"
+    with pytest.raises(SourceError, match=r"cifar10/train: nothing there; beside it: classnames\.txt, test"):
+        read("cifar10-train")
+    wds(copy, "train", tars=1)
+    assert len(read("cifar10-train")) == 4
+    assert (settings("cifar10-train").role, settings("cifar10-train", path="x").role) == ("train", "train")
+    assert settings("cifar10-train", role="test").role == "test"
+    check_count("cifar10-train", 50_000)
+
+
+def test_groups_are_resolved_and_options_given_to_each() -> None:
+    named = placed({"vtab": {"max_bytes": 9}, "clevr-count": {}, "clevr-distance": {}, "mine": {"path": "x"}})
+    assert list(named) == [*members("vtab"), "mine"]
+    assert named["dtd"] == {"path": "hf://datasets/clip-benchmark/wds_vtab-dtd/test", "max_bytes": 9}
+    assert placed({"cats": {"fromat": 1}, "dogs": 3}) == {"cats": {"fromat": 1}, "dogs": 3}
+    assert placed(named) == named  # a run's own settings, read back
+
+
+# -- the hub -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A hub that serves `wds_vtab-svhn`, and what it serves."""
+    root = wds(tmp_path / "hub" / "clip-benchmark" / "wds_vtab-svhn")
+    with hub(tmp_path / "hub") as endpoint:
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield root
+        HfFileSystem.clear_instance_cache()
+
+
+def test_a_benchmark_is_read_from_the_hub(served: Path) -> None:
+    assert settings("svhn").path == "hf://datasets/clip-benchmark/wds_vtab-svhn/test"
+    assert on_this_machine("svhn") is None
+    samples = read("svhn")
+    assert sorted((s.key, s.image) for s in samples) == sorted(zip(KEYS, PICTURES, strict=True))
+
+
+def test_the_hubs_cache_is_the_same_as_the_hub(served: Path, machine: Path) -> None:
+    remote = sources.find(settings("svhn"))
+    repo = machine / "cache" / "datasets--clip-benchmark--wds_vtab-svhn"
+    snapshot = repo / "snapshots" / COMMIT / "test"
+    for folder in (snapshot, repo / "blobs", repo / "refs"):
+        folder.mkdir(parents=True)
+    (repo / "refs" / "main").write_text(COMMIT)
+    for file in (served / "test").iterdir():
+        blob = repo / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        blob.write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(f"../../../blobs/{blob.name}")
+    assert settings("svhn").path == str(snapshot)
+    local = sources.find(settings("svhn"))
+    assert [(s.name, s.digest) for s in local] == [(s.name, s.digest) for s in remote]
+    assert len(look("svhn", settings("svhn")).faults) == 1
+    blob = (snapshot / "1.tar").resolve()
+    blob.write_bytes(blob.read_bytes().replace(b"cls", b"cla", 1))
+    assert "1.tar: its sha256 is " in look("svhn", settings("svhn")).faults[0]
+    (snapshot / "1.tar").unlink()
+    with pytest.raises(SourceError, match=r"not found: .*1\.tar"):
+        read("svhn")
+
+
+def test_a_hub_that_is_out_of_reach_or_has_no_such_thing_is_one_line(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceError, match=r"svhn/train: nothing there; beside it: classnames\.txt, test"):
+        read("svhn-train")
+    with pytest.raises(SourceError, match=r"wds_vtab-dtd/test: nothing there$"):
+        read("dtd")
+    (served / "test" / "nshards.txt").write_text("<html>")
+    HfFileSystem.clear_instance_cache()
+    with pytest.raises(SourceError, match=r"nshards\.txt: it says '<html>', not how many tars there are"):
+        read("svhn")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    HfFileSystem.clear_instance_cache()
+    with pytest.raises(SourceError, match=r"the hub gave nothing: .*; try again, or give a `path`") as caught:
+        read("svhn")
+    assert "\n" not in str(caught.value)
+
+
+# -- whole or not ------------------------------------------------------------------------------------------------
+
+
+def test_a_half_downloaded_benchmark_is_refused(machine: Path) -> None:
+    copy = wds(machine / "benchmarks" / "svhn")
+    tar = copy / "test" / "1.tar"
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[: len(whole) // 2])
+    broken, count = look("svhn", settings("svhn")).faults
+    assert "of shard `1` cannot be read (shard_broken: " in broken
+    assert "images; the test split of" in count
+    tar.unlink()
+    assert look("svhn", settings("svhn")).faults == (f"not found: {tar}",)
+
+
+def test_a_corrupt_image_is_named(machine: Path) -> None:
+    members = {f"{key}.png": image for key, image in zip(KEYS, PICTURES, strict=True)}
+    members["s0000002.png"] = PICTURES[2][:-60]
+    (machine / "benchmarks" / "dtd" / "test").mkdir(parents=True)
+    write_tar(machine / "benchmarks/dtd/test/0.tar", members)
+    (machine / "benchmarks/dtd/test/nshards.txt").write_text("1")
+    first, _ = look("dtd", settings("dtd")).faults
+    assert first.startswith("benchmark `dtd`: image `s0000002` of shard `0` cannot be read (truncated")
+    assert first.endswith("Fetch it again; to search what can be read, give it another name.")
+
+
+def views(name: str, **statuses: str) -> pa.Table:
+    """Rows of `views`, two an image."""
+    rows = [{"benchmark": name, "shard": "0", "key": key, "status": status, "message": None, "view": view}
+            for key, status in statuses.items() for view in ("whole", "square")]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def test_a_run_refuses_what_is_not_whole() -> None:
+    check_views(["mine"], views("mine", a="ok", b="truncated"))
+    with pytest.raises(SourceError, match="benchmark `mine` has no images"):
+        check_views(["mine"], views("other", a="ok"))
+    with pytest.raises(SourceError, match=r"`dtd`: image `b` of shard `0` cannot be read \(truncated\), and 1 more"):
+        check_views(["dtd"], views("dtd", a="ok", b="truncated", c="empty"))
+    with pytest.raises(SourceError, match=r"has 27,000 images.* 5,400\. .*`rows` = \[21600, 27000\] in the order of"):
+        check_count("eurosat", 27_000)
+    for images in (108_754, 21_750):
+        check_count("sun397", images)
+
+
+# -- in a run, and on the command line ---------------------------------------------------------------------------
+
+
+def test_a_match_with_a_train_split_is_told_and_drops_nothing(tmp_path: Path) -> None:
+    folder = corpus(tmp_path)
+    found = {}
+    for role in ("test", "train"):
+        store = made(folder, folder / role, benchmarks={"drawn": {"path": f"{folder}/benchmark", "role": role}})
+        found[role] = store.dataset("contamination").read_all().num_rows
+        rules = store.dataset("decisions").read_all(["rule"])["rule"].to_pylist()
+        assert rules.count("contamination") == (found[role] if role == "test" else 0)
+    assert found["train"] == found["test"] == 2
+
+
+def test_the_list_and_a_look(machine: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no `cats` is known; see the list, or say cats=PATH"):
+        list(looked(["cats"]))
+    (tmp_path / "a.png").write_bytes(PICTURES[0])
+    assert list(looked([f"cats={tmp_path}"])) == [(f"cats: 1 images, whole: {tmp_path}", True)]
+    wds(machine / "benchmarks" / "wds_vtab-clevr_count_all")
+    lines = list(looked(["clevr-count", "clevr-distance"]))
+    assert [good for _, good in lines] == [False]
+    assert json.dumps(lines).count("benchmark `clevr` has 4 images") == 1
