@@ -121,6 +121,20 @@ def benchmarks(
 
 
 @app.command()
+def overlap(
+    run: RunArgument,
+    predictions: Annotated[str, typer.Option(help="Parquet, a row an image: key, and what a model made of it.")],
+    benchmark: Annotated[str | None, typer.Option(help="Only this one; needed where the file names none.")] = None,
+    out: Annotated[str | None, typer.Option(help="Where overlap.csv, .json, .tex, .png go; else RUN/overlap.")] = None,
+) -> None:
+    """Say whether contamination changes scores: accuracy on all images, on those in the corpus, on the others."""
+    from curate.overlap.command import overlap as compare
+    from curate.runner import open_run
+
+    compare(console, open_run(run), predictions, benchmark, out)
+
+
+@app.command()
 def report(run: RunArgument) -> None:
     """Write the report of a run again: report/index.html and report/summary.json."""
     from curate.report import write_report

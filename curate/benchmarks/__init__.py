@@ -2,6 +2,6 @@
 
 from curate.benchmarks.places import BenchmarkSettings, placed
 from curate.benchmarks.presets import Benchmark, known, members
-from curate.benchmarks.whole import check_count, check_views
+from curate.benchmarks.whole import VIEWS, check_count, check_views
 
-__all__ = ["Benchmark", "BenchmarkSettings", "check_count", "check_views", "known", "members", "placed"]
+__all__ = ["VIEWS", "Benchmark", "BenchmarkSettings", "check_count", "check_views", "known", "members", "placed"]

@@ -87,14 +87,22 @@ def _in_folder(name: str, known: Benchmark) -> Iterator[dict[str, Any]]:
 
 def _layouts(root: Path, known: Benchmark, split: str, own: bool = True) -> Iterator[dict[str, Any]]:
     """The layouts that are found below `root`; when it is not the benchmark's `own`, only those that tell whose."""
-    if own and (any(root.glob("*/nshards.txt")) or (root / split).is_dir()):
+    if own and (root / "nshards.txt").is_file():
+        yield {"path": str(root)}
+    if own and any(root.glob("*/nshards.txt")):
         yield {"path": str(root / split)}  # also where there is only another split: that is then said
+    if split == "test":
+        yield from _originals(root, known, own)
     if own and (tables := [*root.glob(f"{split}-*.parquet"), *root.glob(f"*/{split}-*.parquet")]):
         yield {"path": str(tables[0].parent / f"{split}-*.parquet")}
+    if own and (root / split).is_dir():
+        yield {"path": str(root / split)}
     if own and any(root.glob("*.tar")):
         yield {"path": str(root / "*.tar")}
-    if split == "train":
-        return
+
+
+def _originals(root: Path, known: Benchmark, own: bool) -> Iterator[dict[str, Any]]:
+    """The benchmark as torchvision and TFDS keep it."""
     if known.torchvision and (known.torchvision.listed or own) and (root / known.torchvision.images).is_dir():
         listed = known.torchvision.listed
         yield {"path": str(root / known.torchvision.images)} | ({"listed": str(root / listed)} if listed else {})

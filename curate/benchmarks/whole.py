@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +14,20 @@ import pyarrow.compute as pc
 from curate import sources
 from curate.benchmarks.places import BenchmarkSettings
 from curate.benchmarks.presets import TRAIN, preset
+from curate.contracts import contract
 from curate.errors import CurateError, SourceError
 from curate.ops.images import Fault, decode, probe
 
-_IMAGE = ["benchmark", "shard", "key", "status", "message"]
+VIEWS = ["benchmark", "shard", "key", "status", "message"]
 
 
-def check_views(names: Collection[str], views: pa.Table) -> None:
-    """Refuse benchmarks that are not whole, by their `views` (contract `views`): SourceError names the first."""
-    images = views.select(_IMAGE).group_by(_IMAGE, use_threads=False).aggregate([])
+def check_views(names: Collection[str], parts: Iterable[pa.Table]) -> None:
+    """Refuse benchmarks that are not whole, by the parts of their `views`: SourceError names the first.
+
+    Of the parts the columns VIEWS are needed; an image has a row a view there, and all of them in one part.
+    """
+    found = [part.select(VIEWS).group_by(VIEWS, use_threads=False).aggregate([]) for part in parts]
+    images = pa.concat_tables([contract("views").only(VIEWS).empty(), *found])
     for name in names:
         mine = images.filter(pc.equal(images["benchmark"], name))
         bad = mine.filter(pc.not_equal(mine["status"], "ok"))

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.benchmarks import check_views
+from curate.benchmarks import VIEWS, check_views
 from curate.contracts import contract
 from curate.runfile import RunFile
 from curate.stages import contamination, decisions, duplicates
@@ -16,8 +16,9 @@ from curate.store import Store, digest_of
 
 
 def _contamination_tasks(run: RunFile, store: Store) -> list[Task]:
-    check_views(run.benchmarks, store.dataset("views").read_all(["benchmark", "shard", "key", "status", "message"]))
-    seen = [footer.rows for footer in store.dataset("views").footers().values()]
+    views = store.dataset("views")
+    check_views(run.benchmarks, (views.read(part, VIEWS) for part in views.parts()))
+    seen = [footer.rows for footer in views.footers().values()]
     parts = store.dataset("signatures").footers()
     return [Task(name, digest_of([footer.rows, seen]), name) for name, footer in parts.items()]
 

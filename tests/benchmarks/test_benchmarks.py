@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,13 @@ import pytest
 from huggingface_hub import HfFileSystem, constants
 
 from curate import sources
-from curate.benchmarks import BenchmarkSettings, check_count, check_views, known, placed
+from curate.benchmarks import VIEWS, BenchmarkSettings, check_count, check_views, known, placed
 from curate.benchmarks.listing import looked
 from curate.benchmarks.places import on_this_machine
 from curate.benchmarks.presets import groups, members
 from curate.benchmarks.whole import look
 from curate.config import parse
+from curate.contracts import contract
 from curate.errors import ConfigError, SourceError
 from curate.sources import Sample
 from tests.benchmarks.hub import COMMIT, hub
@@ -155,12 +159,18 @@ def test_a_train_split_has_its_own_name_and_role(machine: Path) -> None:
     check_count("cifar10-train", 50_000)
 
 
-def test_groups_are_resolved_and_options_given_to_each() -> None:
+def test_groups_are_resolved_and_options_given_to_each(machine: Path) -> None:
     named = placed({"vtab": {"max_bytes": 9}, "clevr-count": {}, "clevr-distance": {}, "mine": {"path": "x"}})
     assert list(named) == [*members("vtab"), "mine"]
     assert named["dtd"] == {"path": "hf://datasets/clip-benchmark/wds_vtab-dtd/test", "max_bytes": 9}
     assert placed({"cats": {"fromat": 1}, "dogs": 3}) == {"cats": {"fromat": 1}, "dogs": 3}
     assert placed(named) == named  # a run's own settings, read back
+    wds(machine / "benchmarks" / "dtd")
+    (machine / "benchmarks" / "imagenet-1k" / "val").mkdir(parents=True)
+    (machine / "benchmarks" / "imagenet-1k" / "test").mkdir()  # the unlabelled one
+    named = placed({"dtd": {}, "imagenet-1k": {}})
+    assert [Path(where["path"]).name for where in named.values()] == ["test", "val"]
+    assert placed(named) == named
 
 
 # -- the hub -----------------------------------------------------------------------------------------------------
@@ -208,6 +218,15 @@ def test_the_hubs_cache_is_the_same_as_the_hub(served: Path, machine: Path) -> N
         read("svhn")
 
 
+def test_parquet_on_the_hub_is_read_too(served: Path) -> None:
+    images = [{"bytes": image, "path": None} for image in PICTURES]
+    (served.parent / "cifar10" / "plain_text").mkdir(parents=True)
+    table = pa.table({"img": images, "label": [3, 1, 4, 1]})
+    pq.write_table(table, served.parent / "cifar10" / "plain_text" / "test-00000-of-00001.parquet")
+    samples = read("cifar10", path="hf://datasets/clip-benchmark/cifar10/plain_text/test-*.parquet")
+    assert [(s.label, s.image) for s in samples] == list(zip("3141", PICTURES, strict=True))
+
+
 def test_a_hub_that_is_out_of_reach_or_has_no_such_thing_is_one_line(
     served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,11 +271,12 @@ def test_a_corrupt_image_is_named(machine: Path) -> None:
     assert first.endswith("Fetch it again; to search what can be read, give it another name.")
 
 
-def views(name: str, **statuses: str) -> pa.Table:
-    """Rows of `views`, two an image."""
+def views(name: str, **statuses: str) -> list[pa.Table]:
+    """Parts of `views`, two rows an image."""
     rows = [{"benchmark": name, "shard": "0", "key": key, "status": status, "message": None, "view": view}
             for key, status in statuses.items() for view in ("whole", "square")]  # fmt: skip
-    return pa.Table.from_pylist(rows)
+    schema = contract("views").only(VIEWS).schema
+    return [pa.Table.from_pylist([{n: row[n] for n in VIEWS} for row in rows], schema), schema.empty_table()]
 
 
 def test_a_run_refuses_what_is_not_whole() -> None:
@@ -283,6 +303,25 @@ def test_a_match_with_a_train_split_is_told_and_drops_nothing(tmp_path: Path) ->
         rules = store.dataset("decisions").read_all(["rule"])["rule"].to_pylist()
         assert rules.count("contamination") == (found[role] if role == "test" else 0)
     assert found["train"] == found["test"] == 2
+
+
+def test_a_run_that_says_no_more_than_a_name(tmp_path: Path) -> None:
+    """The test split of four pictures is read from the hub and refused; a train split has no count to be held to."""
+    folder = corpus(tmp_path)
+    for split in ("test", "train"):
+        wds(tmp_path / "hub" / "clip-benchmark" / "wds_vtab-dtd", split)
+    env = {**os.environ, "HF_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+    for name, code, line in (("dtd", 1, "benchmark `dtd` has 4 images"), ("dtd-train", 0, "contamination  2/2 parts")):
+        (tmp_path / "run.toml").write_text(
+            f'out = "{tmp_path}/{name}"\n[corpus]\npath = "{folder}/corpus/*.tar"\n[benchmarks.{name}]\n'
+            '[signatures]\nembedding = "none"\n[recall]\ncopies = 0\n'
+        )
+        with hub(tmp_path / "hub") as endpoint:
+            command = [sys.executable, "-m", "curate", "run", str(tmp_path / "run.toml")]
+            told = {**env, "HF_ENDPOINT": endpoint}
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=told)
+        assert (done.returncode, line in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_the_list_and_a_look(machine: Path, tmp_path: Path) -> None:
