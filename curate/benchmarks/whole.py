@@ -83,7 +83,7 @@ def look(name: str, where: BenchmarkSettings) -> Checked:
         if bad:
             faults.append(_unreadable(name, len(bad), bad[0]))
         check_count(name, images)
-    except CurateError as error:
+    except (CurateError, OSError) as error:
         faults.append(str(error))
     return Checked(images, tuple(faults))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
@@ -24,17 +25,8 @@ __all__ = ["IMAGES", "Sample", "Shard", "SourceSettings", "find", "list_files", 
 
 def find(settings: SourceSettings) -> list[Shard]:
     """List the shards under `settings.path` without reading them; SourceError when there are none."""
-    if not settings.path.startswith("hf://"):
+    with _hub_told(settings.path):
         return _find(settings)
-    try:
-        return _find(settings)
-    except CurateError:
-        raise
-    except ImportError:
-        raise SourceError(f"{settings.path}: to read from the hub, pip install 'curate[hub]'") from None
-    except Exception as error:  # of its client, of the network, of a proxy: all that counts is that it did not work
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise SourceError(f"{settings.path}: the hub gave nothing: {why}; try again, or give a `path`") from None
 
 
 def _find(settings: SourceSettings) -> list[Shard]:
@@ -61,10 +53,27 @@ def _find(settings: SourceSettings) -> list[Shard]:
 def read(shard: Shard, max_bytes: int = 100 * 2**20) -> Iterator[Sample]:
     """Yield every sample of a shard in its order, lost ones included, reading the shard once from front to back."""
     max_bytes = shard.settings.max_bytes if shard.settings else max_bytes
-    fs, _ = fsspec.core.url_to_fs(shard.files[0])
     readers = {"tar": webdataset.read, "parquet": parquet.read, "folder": folder.read, "tfrecord": tfrecord.read}
-    samples = readers[shard.kind](fs, shard, max_bytes)
-    return samples if shard.rows is None else islice(samples, *shard.rows)
+    with _hub_told(shard.files[0]):
+        fs, _ = fsspec.core.url_to_fs(shard.files[0])
+        samples = readers[shard.kind](fs, shard, max_bytes)
+        yield from samples if shard.rows is None else islice(samples, *shard.rows)
+
+
+@contextmanager
+def _hub_told(path: str) -> Iterator[None]:
+    """Tell in one line why the hub gave nothing: its client's exceptions are of many kinds, and long."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except Exception as error:
+        if not path.startswith("hf://"):
+            raise
+        if isinstance(error, ImportError):
+            raise SourceError(f"{path}: to read from the hub, pip install 'curate[hub]'") from None
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise SourceError(f"{path}: the hub gave nothing: {why}; try again, or give a `path`") from None
 
 
 def _has(fs: Any, folder: str, name: str) -> bool:

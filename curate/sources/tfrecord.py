@@ -79,7 +79,9 @@ def _example(record: bytes) -> dict[str, bytes | int]:
     for entry in _parts(record, 1, 1):
         name = next(_parts(entry, 1), b"").decode()
         for feature in _parts(entry, 2):
-            values: Iterator[bytes | int] = chain(_parts(feature, 1, 1), (_varint(packed, 0)[0] for packed in _parts(feature, 3, 1)))
+            values: Iterator[bytes | int] = chain(
+                _parts(feature, 1, 1), (_varint(packed, 0)[0] for packed in _parts(feature, 3, 1))
+            )
             for value in islice(values, 1):
                 features[name] = value
     return features

@@ -234,6 +234,10 @@ def test_a_hub_that_is_out_of_reach_or_has_no_such_thing_is_one_line(
         read("svhn-train")
     with pytest.raises(SourceError, match=r"wds_vtab-dtd/test: nothing there$"):
         read("dtd")
+    shards = sources.find(settings("svhn"))
+    (served / "test" / "1.tar").unlink()
+    with pytest.raises(SourceError, match=r"svhn/test/1\.tar: the hub gave nothing: .*404"):
+        list(sources.read(shards[1]))
     (served / "test" / "nshards.txt").write_text("<html>")
     HfFileSystem.clear_instance_cache()
     with pytest.raises(SourceError, match=r"nshards\.txt: it says '<html>', not how many tars there are"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +268,18 @@ def test_tasks_on_one_set_of_images_and_a_train_split(tmp_path: Path, monkeypatc
     assert "1 predictions are of `mine`, a train split, on which no model is judged" in text
     with pytest.raises(FaultsError, match="no column `benchmark`, so say --benchmark NAME: it has clevr, mine"):
         said(folder, tmp_path, key=KEYS, correct=[1] * 3)
+
+
+def test_the_command(folder: Path, tmp_path: Path) -> None:
+    """Without --out the files go into the run; a fault is one line, and the exit code 1."""
+    path = written(tmp_path, key=KEYS, correct=[1, 1, 0])
+    words = [sys.executable, "-m", "curate", "overlap", str(folder / "run"), "--predictions"]
+    done = subprocess.run([*words, path], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{folder}/run/overlap/overlap.csv, .tex, .json, .png" in done.stdout
+    assert (folder / "run" / "overlap" / "overlap.tex").is_file()
+    done = subprocess.run([*words, f"{tmp_path}/none"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
 def test_a_key_of_two_shards_needs_the_shard(tmp_path: Path) -> None:
