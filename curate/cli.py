@@ -80,7 +80,7 @@ def explain(
 
 @app.command()
 def calibrate(
-    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: its images; may be given more than once.")],
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH, or a known NAME; more than once.")],
     corpus: Annotated[str | None, typer.Option(help="Shards that strangers are taken from; else none are.")] = None,
     false_pairs: Annotated[float, typer.Option(help="Share of unrelated pairs that may be taken for copies.")] = 1e-6,
     copies: Annotated[int, typer.Option(help="Images of which copies are made, by each of the 24 edits.")] = 20,

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfFileSystem, constants
+from rich.console import Console
 
 from curate import sources
 from curate.benchmarks import VIEWS, BenchmarkSettings, check_count, check_views, known, placed
@@ -22,10 +23,13 @@ from curate.benchmarks.listing import looked
 from curate.benchmarks.places import on_this_machine
 from curate.benchmarks.presets import groups, members
 from curate.benchmarks.whole import look
+from curate.calibrate.command import Asked, calibrate
 from curate.config import parse
 from curate.contracts import contract
 from curate.errors import ConfigError, SourceError
 from curate.sources import Sample
+from curate.stages.contamination import ContaminationSettings
+from curate.stages.signatures import SignaturesSettings
 from tests.benchmarks.hub import COMMIT, hub
 from tests.pictures import png, write_tar
 from tests.runs import corpus, made
@@ -326,6 +330,25 @@ def test_a_run_that_says_no_more_than_a_name(tmp_path: Path) -> None:
             done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=told)
         assert (done.returncode, line in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_without_its_client_the_hub_is_not_read_and_the_rest_works(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['huggingface_hub'] = None; from curate.cli import main; main()"
+    command = [sys.executable, "-c", code, "benchmarks"]
+    done = [subprocess.run([*command, *w], capture_output=True, text=True, timeout=60) for w in ([], ["svhn"])]
+    assert [one.returncode for one in done] == [0, 1]
+    said = "hf://datasets/clip-benchmark/wds_vtab-svhn/test: to read from the hub, pip install 'curate[hub]'\n"
+    assert done[1].stderr == said
+
+
+def test_a_calibration_takes_names_too(machine: Path) -> None:
+    wds(machine / "benchmarks" / "dtd")
+    hashes = SignaturesSettings(embedding="none")
+    asked = Asked(["dtd"], None, 1e-6, 1, str(machine / "out"), hashes, ContaminationSettings())
+    with pytest.raises(SourceError, match=r"benchmark `dtd` has 4 images; the test split of Describable Textures"):
+        calibrate(Console(), asked)
+    with pytest.raises(ConfigError, match="--benchmark clevr is given twice"):
+        calibrate(Console(), asked._replace(benchmarks=["clevr-count", "clevr"]))
 
 
 def test_the_list_and_a_look(machine: Path, tmp_path: Path) -> None:
