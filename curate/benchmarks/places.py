@@ -48,10 +48,9 @@ def _with_role(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def _inside(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The place in a local copy of a known benchmark where its images are; nothing where it has a shape of its own."""
-    known = preset(name)
-    if known is None or not isinstance(given["path"], str) or "listed" in given or not Path(given["path"]).is_dir():
-        return {}
-    return next(_layouts(Path(given["path"]), known, _split(name)), {})
+    known, path = preset(name), given["path"]
+    settled = not isinstance(path, str) or {"listed", "dataset"} & set(given) or not Path(path).is_dir()
+    return {} if known is None or settled else next(_layouts(Path(path), known, _split(name)), {})
 
 
 def _source(name: str) -> dict[str, Any]:
@@ -91,8 +90,7 @@ def _layouts(root: Path, known: Benchmark, split: str, own: bool = True) -> Iter
         yield {"path": str(root)}
     if own and any(root.glob("*/nshards.txt")):
         yield {"path": str(root / split)}  # also where there is only another split: that is then said
-    if split == "test":
-        yield from _originals(root, known, own)
+    yield from _originals(root, known, split, own)
     if own and (tables := [*root.glob(f"{split}-*.parquet"), *root.glob(f"*/{split}-*.parquet")]):
         yield {"path": str(tables[0].parent / f"{split}-*.parquet")}
     if own and (root / split).is_dir():
@@ -101,12 +99,15 @@ def _layouts(root: Path, known: Benchmark, split: str, own: bool = True) -> Iter
         yield {"path": str(root / "*.tar")}
 
 
-def _originals(root: Path, known: Benchmark, own: bool) -> Iterator[dict[str, Any]]:
-    """The benchmark as torchvision and TFDS keep it."""
-    if known.torchvision and (known.torchvision.listed or own) and (root / known.torchvision.images).is_dir():
-        listed = known.torchvision.listed
-        yield {"path": str(root / known.torchvision.images)} | ({"listed": str(root / listed)} if listed else {})
-    if known.tfds:
+def _originals(root: Path, known: Benchmark, split: str, own: bool) -> Iterator[dict[str, Any]]:
+    """The benchmark as torchvision and TFDS keep it; of train splits, only those that torchvision reads itself."""
+    told = known.torchvision
+    if told and told.dataset and (root / told.images).exists():
+        yield {"path": str(root / told.images), "dataset": f"{told.dataset} {split}"}
+    elif told and split == "test" and (told.listed or own) and (root / told.images).is_dir():
+        listed = {"listed": str(root / told.listed)} if told.listed else {}
+        yield {"path": str(root / told.images), **listed}
+    if known.tfds and split == "test":
         yield from _records(root, known.tfds, own)
 
 

@@ -11,10 +11,11 @@ from pydantic import Field
 from curate.config import Settings, parse
 
 
-class Folder(Settings):
+class Torchvision(Settings):
     """Where torchvision keeps a benchmark's images, below its root."""
 
-    images: str = Field(description="the folder of images")
+    images: str = Field(description="the folder of images; or the file or folder of those that are no image files")
+    dataset: str | None = Field(None, description="of these: its class, which reads them")
     listed: str | None = Field(None, description="the file that names those of the split; all, when not given")
 
 
@@ -43,7 +44,7 @@ class Benchmark(Settings):
     hub: str = Field(description="dataset of the Hugging Face hub that holds it as WebDataset, SPLIT/0.tar, 1.tar, ...")
     groups: tuple[str, ...] = Field((), description="names that stand for several benchmarks")
     remark: str | None = None
-    torchvision: Folder | None = None
+    torchvision: Torchvision | None = None
     tfds: Tfds | None = None
 
     @property

@@ -17,7 +17,7 @@ from braceexpand import braceexpand
 from fsspec.core import has_magic
 
 from curate.errors import CurateError, SourceError
-from curate.sources import folder, parquet, tfrecord, webdataset
+from curate.sources import folder, parquet, tfrecord, torchvision, webdataset
 from curate.sources.base import IMAGES, Kind, Sample, Shard, SourceSettings, info_digest
 
 __all__ = ["IMAGES", "Sample", "Shard", "SourceSettings", "find", "list_files", "read"]
@@ -34,10 +34,10 @@ def _find(settings: SourceSettings) -> list[Shard]:
     kind = _kind(fs, settings)
     if kind == "folder" and settings.format == "auto" and _has(fs, settings.path, "nshards.txt"):
         kind, settings = "tar", settings.model_copy(update={"path": _numbered(fs, settings.path)})
-    if settings.rows and kind in ("tar", "folder"):
+    if settings.rows and kind not in ("parquet", "tfrecord"):
         raise SourceError(f"{settings.path}: `rows` are cut out of Parquet and TFRecord, not out of a {kind}")
-    if kind == "folder":
-        return folder.find(fs, settings)
+    if kind in ("folder", "torchvision"):
+        return folder.find(fs, settings) if kind == "folder" else torchvision.find(fs, settings)
     files = list_files(settings.path)
     names = _names(list(files), f".{kind}")
     shards = [
@@ -53,11 +53,19 @@ def _find(settings: SourceSettings) -> list[Shard]:
 def read(shard: Shard, max_bytes: int = 100 * 2**20) -> Iterator[Sample]:
     """Yield every sample of a shard in its order, lost ones included, reading the shard once from front to back."""
     max_bytes = shard.settings.max_bytes if shard.settings else max_bytes
-    readers = {"tar": webdataset.read, "parquet": parquet.read, "folder": folder.read, "tfrecord": tfrecord.read}
     with _hub_told(shard.files[0]):
         fs, _ = fsspec.core.url_to_fs(shard.files[0])
-        samples = readers[shard.kind](fs, shard, max_bytes)
+        samples = _READ[shard.kind](fs, shard, max_bytes)
         yield from samples if shard.rows is None else islice(samples, *shard.rows)
+
+
+_READ = {
+    "tar": webdataset.read,
+    "parquet": parquet.read,
+    "folder": folder.read,
+    "tfrecord": tfrecord.read,
+    "torchvision": torchvision.read,
+}
 
 
 @contextmanager
@@ -131,6 +139,8 @@ def _expand(path: str) -> list[str]:
 
 
 def _kind(fs: Any, settings: SourceSettings) -> Kind:
+    if settings.dataset:
+        return "torchvision"
     if settings.format != "auto":
         return "tar" if settings.format == "webdataset" else settings.format
     path = settings.path.rstrip("/")

@@ -13,7 +13,7 @@ from curate.ops.images import Fault
 from curate.ops.tars import unsafe
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
-Kind = Literal["tar", "parquet", "folder", "tfrecord"]
+Kind = Literal["tar", "parquet", "folder", "tfrecord", "torchvision"]
 
 
 class SourceSettings(Settings):
@@ -33,6 +33,11 @@ class SourceSettings(Settings):
     caption_col: str | None = Field(None, description="Parquet: column of captions; found by name when not given")
     key_col: str | None = Field(None, description="Parquet: column of keys; the row number when not given")
     label_col: str | None = Field(None, description="Parquet: column of class labels; found by name when not given")
+    dataset: str | None = Field(
+        None,
+        pattern=r"^(CIFAR10|CIFAR100|SVHN|Flowers102) (train|test)$",
+        description="torchvision: its class and the split, as `SVHN test`; the path is its file or folder",
+    )
     folder_shard: int = Field(1000, ge=1, description="folder: images a shard")
     max_bytes: int = Field(100 * 2**20, ge=1, description="larger members are not read, B")
 

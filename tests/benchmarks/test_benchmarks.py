@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfFileSystem, constants
+from PIL import Image
 from rich.console import Console
+from scipy.io import savemat
+from torchvision import datasets
 
 from curate import sources
 from curate.benchmarks import VIEWS, BenchmarkSettings, check_count, check_views, known, placed
@@ -31,7 +37,7 @@ from curate.sources import Sample
 from curate.stages.contamination import ContaminationSettings
 from curate.stages.signatures import SignaturesSettings
 from tests.benchmarks.hub import COMMIT, hub
-from tests.pictures import png, write_tar
+from tests.pictures import draw, png, write_tar
 from tests.runs import corpus, made
 from tests.sources.test_sources import tfds
 
@@ -123,7 +129,77 @@ def test_presets_are_read_from_tfds(name: str, machine: Path) -> None:
     assert [(s.key, s.image) for s in read(name)] == list(zip(KEYS, PICTURES, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name, b in known().items() if b.torchvision])
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def cifar(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """CIFAR in Python's pickles, of four pictures; torchvision takes their digests for the true ones."""
+    kind = getattr(datasets, name)
+    folder = root / str(kind.base_folder)
+    folder.mkdir(parents=True)
+    pixels = np.stack([draw(i, 32, 32).transpose(2, 0, 1).reshape(-1) for i in range(4)])
+    files = {"train": [f for f, _ in kind.train_list], "test": [f for f, _ in kind.test_list]}
+    for file in files["train"] + files["test"]:
+        labels = {"labels" if name == "CIFAR10" else "fine_labels": [3, 1, 4, 1]}
+        (folder / file).write_bytes(pickle.dumps({"data": pixels, **labels}))
+    names = {kind.meta["key"]: ["cat", "dog"]}
+    (folder / kind.meta["filename"]).write_bytes(pickle.dumps(names))
+    for split, listed in files.items():
+        monkeypatch.setattr(kind, f"{split}_list", [[file, _md5(folder / file)] for file in listed])
+    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": _md5(folder / kind.meta["filename"])})
+    return folder
+
+
+def pixels_of(sample: Sample) -> list[Any]:
+    with Image.open(io.BytesIO(sample.image or b"")) as image:
+        listed: list[Any] = np.asarray(image).tolist()
+    return listed
+
+
+@pytest.mark.parametrize(("name", "kind"), [("cifar10", "CIFAR10"), ("cifar100", "CIFAR100")])
+def test_cifars_own_files(name: str, kind: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = cifar(machine / "benchmarks", kind, monkeypatch)
+    samples = read(name)
+    assert [(s.key, s.label) for s in samples] == list(zip(KEYS, "3141", strict=True))
+    assert [pixels_of(s) for s in samples] == [draw(i, 32, 32).tolist() for i in range(4)]
+    assert len(read(f"{name}-train")) == 4 * len(getattr(datasets, kind).train_list)
+    assert placed({name: settings(name).model_dump()})[name]["path"] == str(folder)
+    before = sources.find(settings(name))[0].digest
+    with (folder / getattr(datasets, kind).test_list[0][0]).open("ab") as file:
+        file.write(b"more")
+    assert sources.find(settings(name))[0].digest != before
+    with pytest.raises(SourceError, match=rf"torchvision's {kind}: Dataset not found or corrupted; fetch it again"):
+        read(name)
+
+
+def test_svhns_own_file(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.stack([draw(i, 32, 32) for i in range(4)], axis=3)
+    file = machine / "benchmarks" / "svhn" / "test_32x32.mat"
+    file.parent.mkdir()
+    savemat(file, {"X": pixels, "y": np.array([[10], [2], [3], [4]], np.uint8)})
+    monkeypatch.setattr(datasets.SVHN, "split_list", {"test": ["", file.name, _md5(file)]})
+    samples = read("svhn")
+    assert [(s.key, s.label) for s in samples] == list(zip(KEYS, "0234", strict=True))
+    assert [pixels_of(s) for s in samples] == [draw(i, 32, 32).tolist() for i in range(4)]
+
+
+def test_flowers_own_files(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = machine / "benchmarks" / "flowers-102"
+    (folder / "jpg").mkdir(parents=True)
+    for i, image in enumerate(PICTURES):
+        (folder / "jpg" / f"image_{i + 1:05d}.jpg").write_bytes(image)
+    savemat(folder / "setid.mat", {"trnid": [[1]], "valid": [[2]], "tstid": [[3, 4]]})
+    savemat(folder / "imagelabels.mat", {"labels": [[5, 6, 7, 8]]})
+    files = {"setid": "setid.mat", "label": "imagelabels.mat"}
+    told = {name: (file, _md5(folder / file)) for name, file in files.items()}
+    monkeypatch.setattr(datasets.Flowers102, "_file_dict", {"image": ("", ""), **told})
+    samples = read("oxford-flowers102")
+    assert [s.label for s in samples] == ["6", "7"]
+    assert [pixels_of(s) for s in samples] == [draw(i, 40, 30).tolist() for i in (2, 3)]
+
+
+@pytest.mark.parametrize("name", [name for name, b in known().items() if b.torchvision and not b.torchvision.dataset])
 def test_presets_are_read_from_torchvisions_folders(name: str, machine: Path) -> None:
     told = known()[name].torchvision
     assert told
