@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from curate.benchmarks.presets import TRAIN, Benchmark, Tfds, members, preset
+from curate.benchmarks.presets import TRAIN, Benchmark, Tfds, members, preset, split_of
 from curate.sources import SourceSettings
 
 FOLDER = "CURATE_BENCHMARKS"
@@ -27,12 +27,17 @@ class BenchmarkSettings(SourceSettings):
 def placed(named: Mapping[str, Any]) -> dict[str, Any]:
     """The `[benchmarks]` of a run file, groups resolved, and each known one with the place where it is.
 
-    One with a `path` keeps its name; the path may be a copy's own root. Whatever else is wrong is left to be found.
+    One with a `path` keeps its name; the path may be a copy's own root, of a group the folder that holds its copies.
+    Whatever else is wrong is left to be found.
     """
     found: dict[str, Any] = {}
     for name, given in named.items():
         if not isinstance(given, Mapping):
             found[name] = given
+        elif "path" in given and len(members(name)) > 1:
+            for member in members(name):
+                copy = next(_in_folder(str(given["path"]), member), {"path": f"{given['path']}/{member}"})
+                found[member] = _with_role(member, {**given, **copy})
         elif "path" in given:
             found[name] = _with_role(name, {**given, **_inside(name, given)})
         else:
@@ -42,22 +47,21 @@ def placed(named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_role(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    train = preset(name) is not None and members(name)[0].endswith(TRAIN)
-    return {"role": "train", **given} if train else given
+    return {"role": "train", **given} if preset(name) and split_of(name) == "train" else given
 
 
 def _inside(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The place in a local copy of a known benchmark where its images are; nothing where it has a shape of its own."""
     known, path = preset(name), given["path"]
     settled = not isinstance(path, str) or {"listed", "dataset"} & set(given) or not Path(path).is_dir()
-    return {} if known is None or settled else next(_layouts(Path(path), known, _split(name)), {})
+    return {} if known is None or settled else next(_layouts(Path(path), known, split_of(name)), {})
 
 
 def _source(name: str) -> dict[str, Any]:
     known = preset(name)
     if known is None:
         return {}
-    return on_this_machine(name) or {"path": f"hf://datasets/{known.hub}/{_split(name)}"}
+    return on_this_machine(name) or {"path": f"hf://datasets/{known.hub}/{split_of(name)}"}
 
 
 def on_this_machine(name: str) -> dict[str, Any] | None:
@@ -65,22 +69,19 @@ def on_this_machine(name: str) -> dict[str, Any] | None:
     known = preset(name)
     if known is None:
         return None
-    return next(_in_folder(name, known), None) or _in_cache(known, _split(name))
+    return next(_in_folder(os.environ.get(FOLDER), name), None) or _in_cache(known, split_of(name))
 
 
-def _split(name: str) -> str:
-    return "train" if name.endswith(TRAIN) else "test"
-
-
-def _in_folder(name: str, known: Benchmark) -> Iterator[dict[str, Any]]:
-    root = os.environ.get(FOLDER)
-    if not root or not Path(root).is_dir():
+def _in_folder(root: str | None, name: str) -> Iterator[dict[str, Any]]:
+    """The places below a folder of benchmarks where a known one may be, the surest first."""
+    known = preset(name)
+    if known is None or not root or not Path(root).is_dir():
         return
     folders = (name, members(name)[0].removesuffix(TRAIN), known.hub.rpartition("/")[2])
     copies = [Path(root, folder) for folder in dict.fromkeys(folders) if Path(root, folder).is_dir()]
     for copy in copies:
-        yield from _layouts(copy, known, _split(name))
-    yield from _layouts(Path(root), known, _split(name), own=False)
+        yield from _layouts(copy, known, split_of(name))
+    yield from _layouts(Path(root), known, split_of(name), own=False)
     yield from ({"path": str(copy)} for copy in copies)
 
 
@@ -102,7 +103,7 @@ def _layouts(root: Path, known: Benchmark, split: str, own: bool = True) -> Iter
 def _originals(root: Path, known: Benchmark, split: str, own: bool) -> Iterator[dict[str, Any]]:
     """The benchmark as torchvision and TFDS keep it; of train splits, only those that torchvision reads itself."""
     told = known.torchvision
-    if told and told.dataset and (root / told.images).exists():
+    if told and told.dataset and (root / told.images).exists() and (split == "test" or (root / told.images).is_dir()):
         yield {"path": str(root / told.images), "dataset": f"{told.dataset} {split}"}
     elif told and split == "test" and (told.listed or own) and (root / told.images).is_dir():
         listed = {"listed": str(root / told.listed)} if told.listed else {}

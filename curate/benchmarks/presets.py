@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -79,6 +80,11 @@ def members(name: str) -> tuple[str, ...]:
     stem = plain.removesuffix(TRAIN)
     some = groups().get(stem) or ((stem,) if stem in known() else ())
     return some if stem == plain else tuple(member + TRAIN for member in some)
+
+
+def split_of(name: str) -> Literal["test", "train"]:
+    """The split that a benchmark's name means."""
+    return "train" if name.lower().replace("_", "-").endswith(TRAIN) else "test"
 
 
 def preset(name: str) -> Benchmark | None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from curate import sources
 from curate.benchmarks.places import BenchmarkSettings
-from curate.benchmarks.presets import TRAIN, preset
+from curate.benchmarks.presets import preset, split_of
 from curate.contracts import contract
 from curate.errors import CurateError, SourceError
 from curate.ops.images import Fault, decode, probe
@@ -42,7 +42,7 @@ def check_count(name: str, images: int) -> None:
     if not images:
         raise SourceError(f"benchmark `{name}` has no images")
     known = preset(name)
-    if known and not name.endswith(TRAIN) and images not in known.counts:
+    if known and split_of(name) == "test" and images not in known.counts:
         cut = known.tfds.rows if known.tfds else None
         rows = f" It is cut out of another: `rows` = {list(cut)} in the order of TFDS." if cut else ""
         raise SourceError(

@@ -236,7 +236,18 @@ def test_a_train_split_has_its_own_name_and_role(machine: Path) -> None:
     assert len(read("cifar10-train")) == 4
     assert (settings("cifar10-train").role, settings("cifar10-train", path="x").role) == ("train", "train")
     assert settings("cifar10-train", role="test").role == "test"
-    check_count("cifar10-train", 50_000)
+    assert settings("cifar10_train", path=str(copy)).path == str(copy / "train")
+    for name in ("cifar10-train", "cifar10_train"):
+        check_count(name, 50_000)
+
+
+def test_a_group_may_have_a_folder_of_its_own(tmp_path: Path) -> None:
+    wds(tmp_path / "own" / "wds_vtab-dtd")
+    named = placed({"vtab": {"path": f"{tmp_path}/own"}, "imagenet-family": {"path": "s3://bucket"}})
+    assert named["dtd"] == {"path": f"{tmp_path}/own/wds_vtab-dtd/test"}
+    assert named["svhn"] == {"path": f"{tmp_path}/own/svhn"}
+    assert named["imagenet-a"] == {"path": "s3://bucket/imagenet-a"}
+    assert set(named) == {*members("vtab"), *members("imagenet_family")}
 
 
 def test_groups_are_resolved_and_options_given_to_each(machine: Path) -> None:
