@@ -80,7 +80,7 @@ def explain(
 
 @app.command()
 def calibrate(
-    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: its images; may be given more than once.")],
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH, or a known NAME; more than once.")],
     corpus: Annotated[str | None, typer.Option(help="Shards that strangers are taken from; else none are.")] = None,
     false_pairs: Annotated[float, typer.Option(help="Share of unrelated pairs that may be taken for copies.")] = 1e-6,
     copies: Annotated[int, typer.Option(help="Images of which copies are made, by each of the 24 edits.")] = 20,
@@ -103,11 +103,35 @@ def calibrate(
 
 
 @app.command()
-def benchmarks() -> None:
-    """List the benchmarks that curate knows by name: split, number of images, classes, licence and source."""
-    from curate.benchmarks import table
+def benchmarks(
+    names: Annotated[list[str] | None, typer.Argument(help="Benchmarks or NAME=PATH to look through.")] = None,
+) -> None:
+    """List the benchmarks known by name and whether they are on this machine; of those NAMED, look at every image."""
+    from curate.benchmarks.listing import looked, table
 
-    console.print(table())
+    if not names:
+        console.print(table())
+        return
+    whole = True
+    for line, good in looked(names):
+        (console if good else errors).print(line, markup=False, soft_wrap=True)
+        whole = whole and good
+    if not whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+def overlap(
+    run: RunArgument,
+    predictions: Annotated[str, typer.Option(help="Parquet, a row an image: key, and what a model made of it.")],
+    benchmark: Annotated[str | None, typer.Option(help="Only this one; needed where the file names none.")] = None,
+    out: Annotated[str | None, typer.Option(help="Where overlap.csv, .json, .tex, .png go; else RUN/overlap.")] = None,
+) -> None:
+    """Say whether contamination changes scores: accuracy on all images, on those in the corpus, on the others."""
+    from curate.overlap.command import overlap as compare
+    from curate.runner import open_run
+
+    compare(console, open_run(run), predictions, benchmark, out)
 
 
 @app.command()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.benchmarks import check_count
+from curate.benchmarks import VIEWS, check_views
 from curate.contracts import contract
 from curate.runfile import RunFile
 from curate.stages import contamination, decisions, duplicates
@@ -16,11 +16,9 @@ from curate.store import Store, digest_of
 
 
 def _contamination_tasks(run: RunFile, store: Store) -> list[Task]:
-    named = store.dataset("views").read_all(["benchmark", "shard", "key"]).group_by(["benchmark", "shard", "key"])
-    counts = Counter(named.aggregate([])["benchmark"].to_pylist())
-    for name in run.benchmarks:
-        check_count(name, counts[name])
-    seen = [footer.rows for footer in store.dataset("views").footers().values()]
+    views = store.dataset("views")
+    check_views(run.benchmarks, (views.read(part, VIEWS) for part in views.parts()))
+    seen = [footer.rows for footer in views.footers().values()]
     parts = store.dataset("signatures").footers()
     return [Task(name, digest_of([footer.rows, seen]), name) for name, footer in parts.items()]
 
@@ -45,6 +43,21 @@ CONTAMINATION = Step(
 )
 
 
+def _learned(run: RunFile) -> list[str]:
+    """The benchmarks that the run tags as train splits: their matches are told, but no decision is made of them."""
+    return sorted(name for name, where in run.benchmarks.items() if where.role == "train")
+
+
+def _contaminated(run: RunFile, matches: pa.Table) -> pa.Table:
+    learned = pa.array(_learned(run), pa.string())
+    return matches.filter(pc.invert(pc.is_in(matches["benchmark"], value_set=learned)))
+
+
+def _deciding(run: RunFile) -> dict[str, Any]:
+    learned = _learned(run)
+    return {**run.decisions.recipe(), **({"learned": learned} if learned else {})}
+
+
 def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
     del run
     inputs = {
@@ -58,7 +71,7 @@ def _duplicates_open(run: RunFile, store: Store) -> Opened:
 
     def candidates(part: str) -> pa.Table:
         table = store.dataset("signatures").read(part, columns)
-        shown = store.dataset("contamination").read(part, ["key"])
+        shown = _contaminated(run, store.dataset("contamination").read(part, ["key", "benchmark"]))
         stays = decisions.may_stay(run.decisions, table, shown)
         return table.select(duplicates.COLUMNS).filter(pa.array(stays))
 
@@ -74,7 +87,7 @@ DUPLICATES = Step(
     name="duplicates",
     version=duplicates.VERSION,
     needs=("signatures", "contamination"),
-    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": run.decisions.recipe()},
+    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": _deciding(run)},
     tasks=_duplicates_tasks,
     open=_duplicates_open,
 )
@@ -94,7 +107,8 @@ def _decisions_open(run: RunFile, store: Store) -> Opened:
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
         mine = copies.filter(pc.equal(copies["shard"], task.payload))
-        return decisions.decide(run.decisions, table, store.dataset("contamination").read(task.payload), mine)
+        shown = _contaminated(run, store.dataset("contamination").read(task.payload))
+        return decisions.decide(run.decisions, table, shown, mine)
 
     return Opened(work)
 
@@ -103,7 +117,7 @@ DECISIONS = Step(
     name="decisions",
     version=decisions.VERSION,
     needs=("signatures", "contamination", "duplicates"),
-    settings=lambda run: run.decisions.recipe(),
+    settings=_deciding,
     tasks=_decisions_tasks,
     open=_decisions_open,
 )
