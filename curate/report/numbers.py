@@ -65,12 +65,18 @@ class Audit:
 
 @dataclass(frozen=True)
 class Copies:
-    """Samples that repeat a kept one: all of them, byte for byte, nearly; and the groups that they form with it."""
+    """Samples that repeat a kept one: all of them, byte for byte, nearly, in meaning; the groups they form with it.
+
+    `missed` is the share of near descriptors that lie in cells that are not searched, measured on a sample; null where
+    none are searched for, or none were found there.
+    """
 
     samples: int
     byte_equal: int
     near: int
     groups: int
+    semantic: int = 0
+    missed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -209,8 +215,9 @@ def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
 
 def _copies(store: Store) -> Copies:
     table = store.dataset("duplicates").read_all(["kind", "group"])
-    equal = pc.sum(pc.equal(table["kind"], "byte_equal")).as_py() or 0
-    return Copies(table.num_rows, equal, table.num_rows - equal, pc.count_distinct(table["group"]).as_py())
+    kinds = Counter(table["kind"].to_pylist())
+    groups = pc.count_distinct(table["group"]).as_py()
+    return Copies(table.num_rows, kinds["byte_equal"], kinds["near"], groups, kinds["semantic"])
 
 
 def _stage(name: str, manifest: dict[str, Any]) -> Stage:

@@ -54,17 +54,18 @@ def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    columns = sorted({*duplicates.COLUMNS, *decisions.FACTS})
+    needed = run.duplicates.columns
+    columns = sorted({*needed, *decisions.FACTS, "status"})
 
     def candidates(part: str) -> pa.Table:
         table = store.dataset("signatures").read(part, columns)
         shown = store.dataset("contamination").read(part, ["key"])
         stays = decisions.may_stay(run.decisions, table, shown)
-        return table.select(duplicates.COLUMNS).filter(pa.array(stays))
+        return table.select(needed).filter(pa.array(stays))
 
     def work(task: Task) -> pa.Table:
         schema = contract("signatures").schema
-        empty = pa.schema([schema.field(name) for name in duplicates.COLUMNS]).empty_table()
+        empty = pa.schema([schema.field(name) for name in needed]).empty_table()
         return duplicates.find(run.duplicates, pa.concat_tables([empty, *map(candidates, task.payload)]))
 
     return Opened(work)
@@ -82,14 +83,14 @@ DUPLICATES = Step(
 
 def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
     del run
-    copies = store.dataset("duplicates").footer("all").rows
+    copies = [footer.rows for footer in store.dataset("duplicates").footers().values()]
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
     return [Task(name, digest_of([f.rows, matches[name].rows, copies]), name) for name, f in parts.items()]
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    copies = store.dataset("duplicates").read("all")
+    copies = store.dataset("duplicates").read_all()
 
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)

@@ -75,7 +75,7 @@ def test_equal_bytes_are_duplicates_even_when_blank() -> None:
     blanks = [candidate(key, None, **same) for key in "abc"]
     assert found(PLAIN, *blanks, candidate("d", None, thumbnail=bytes(1024))) == {"b": "a", "c": "a"}
     (row,) = find(PLAIN, table(*blanks[:2])).to_pylist()
-    assert (row["kind"], row["distance"], row["similarity"], row["threshold"]) == ("byte_equal", 0, 1, 2)
+    assert (row["kind"], row["verified_by"], row["distance"], row["score"]) == ("byte_equal", "bytes", 0, 1)
 
 
 def test_equal_bytes_only_when_near_is_off() -> None:
@@ -88,14 +88,14 @@ def test_blank_pictures_are_not_alike() -> None:
     assert found(PLAIN, *(candidate(key, None) for key in "abcdef")) == {}
 
 
-def test_groups_are_numbered_by_their_first_sample() -> None:
+def test_a_group_is_all_that_is_dropped_for_one_keeper() -> None:
     hashed = {"a": 0, "b": 7 << 99, "c": 1, "d": 7 << 99, "e": 7 << 200, "f": 2}
     made = find(PLAIN, table(*(candidate(key, bits) for key, bits in hashed.items())))
-    assert made.select(["key", "keeper_key", "group"]).to_pylist() == [
-        {"key": "c", "keeper_key": "a", "group": 0},
-        {"key": "d", "keeper_key": "b", "group": 1},
-        {"key": "f", "keeper_key": "a", "group": 0},
-    ]
+    of_c, of_d, of_f = made["group"].to_pylist()
+    assert made["keeper_key"].to_pylist() == ["a", "b", "a"]
+    assert of_c == of_f != of_d
+    alone = find(PLAIN, table(candidate("a", 0), candidate("c", 1)))
+    assert alone["group"].to_pylist() == [of_c]
 
 
 def test_nothing_to_compare() -> None:
@@ -147,7 +147,7 @@ def test_real_pictures() -> None:
     pictures = {f"k{i:02d}": png(i, 160, 120) for i in range(20)}
     copies = {"z0": encode(image(0, 160, 120), "JPEG", quality=50), "z1": encode(image(1, 160, 120).resize((80, 60))),
               "z2=longer caption": png(2, 160, 120), "z3": encode(image(3, 160, 120).resize((320, 240)))}  # fmt: skip
-    made = find(DuplicatesSettings(), sign({**pictures, **copies}).select(COLUMNS))
+    made = find(DuplicatesSettings(radius=40), sign({**pictures, **copies}).select(COLUMNS))
     assert [(r["key"], r["keeper_key"], r["kind"]) for r in made.to_pylist()] == [
         ("k02", "z2", "byte_equal"), ("k03", "z3", "near"), ("z0", "k00", "near"), ("z1", "k01", "near"),
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def test_golden_digest() -> None:
     made = find(
         PLAIN, table(*(candidate(f"k{i:02d}", int(bits) << 5, size=100 + i % 3) for i, bits in enumerate(hashed)))
     )
-    assert rows_digest(made) == "28947000f68d6a7c7da4fb703611e657617f7e9f9d323815938e620932cae37e"
+    assert rows_digest(made) == "60b80e7fc4f51d0aec1c299935c8a5ff2f5e9ddabf362cc5df731dffe3a9a778"
 
 
 def test_without_near_only_equal_bytes_count() -> None:
