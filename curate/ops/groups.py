@@ -22,11 +22,14 @@ BLOCK = 1024
 class Judge(Protocol):
     """Has the last word on candidates."""
 
-    def ahead(self, candidates: dict[int, Ranks]) -> None:
-        """Told what the rows of a block will be held against at least, so that it may look at several at once."""
+    def ahead(self, row: Ranks, other: Ranks) -> None:
+        """Told the pairs of a block's rows and kept rows before the block, sorted: it may look at them at once."""
 
-    def __call__(self, row: int, others: Ranks) -> int | None:
-        """The one of `others`, all of them kept and ascending, that the row is dropped for; None if it is new."""
+    def __call__(self, row: int, others: Ranks | None) -> int | None:
+        """The one of `others` that the row is dropped for; None if it is new.
+
+        All of them are kept, and ascending; None for those that it was told ahead.
+        """
 
 
 def keepers(count: int, fixed: int, searches: Sequence[Search], judge: Judge, block: int = BLOCK) -> Ranks:
@@ -55,17 +58,18 @@ def _blocks(count: int, fixed: int, block: int) -> Iterator[Ranks]:
 def _decide(rows: Ranks, keeper: Ranks, searches: Sequence[Search], judge: Judge) -> None:
     """Decide the rows of a block one by one: those before them in the block count once they are kept."""
     earlier, inside = [search.kept() for search in searches], [search.among() for search in searches]
-    told = [_by_row(near) for near in earlier]
-    judge.ahead({row: np.unique(np.concatenate([t[row].other for t in told if row in t])) for row in _rows(earlier)})
-    near_in_block = [_by_row(near) for near in inside]
+    told = np.unique(np.concatenate([near.row * len(keeper) + near.other for near in earlier]))
+    judge.ahead(told // len(keeper), told % len(keeper))
+    before, beside = [_by_row(near) for near in earlier], [_by_row(near) for near in inside]
     for row in _rows([*earlier, *inside]):
-        others = []
-        for search, before, beside in zip(searches, told, near_in_block, strict=True):
-            kept = _only(beside.get(row, NONE), keeper)
-            found = before.get(row, NONE)
-            others.append(joined(found, kept).other[: search.most] if len(kept.row) else found.other)
-        candidates = np.unique(np.concatenate(others))
-        chosen = judge(row, candidates) if len(candidates) else None
+        kept = [_only(near[row], keeper) if row in near else NONE for near in beside]
+        if any(len(near.row) for near in kept):
+            found = [near.get(row, NONE) for near in before]
+            both = zip(searches, found, kept, strict=True)
+            others = [joined(a, b).other[: search.most] if len(b.row) else a.other for search, a, b in both]
+            chosen = judge(row, np.unique(np.concatenate(others)))
+        else:
+            chosen = judge(row, None)
         if chosen is not None:
             keeper[row] = chosen
 

@@ -76,6 +76,10 @@ class Measures(NamedTuple):
     cosine: NDArray[np.float32]
     similarity: NDArray[np.float32]
 
+    def only(self, which: NDArray[np.int64]) -> Measures:
+        """Those of some pairs."""
+        return Measures(*(column[which] for column in self))
+
 
 class Verdict(NamedTuple):
     """What a row is dropped for: the keeper, by which notion of equal, and the evidence."""
@@ -96,56 +100,59 @@ class Verifier:
         """`ranked`, (R,), are the rows of rank 0, 1, ..."""
         self._limits, self._rows, self._ranked, self._help = limits, rows, ranked, help_
         self._told: dict[int, tuple[Ranks, Measures]] = {}
+        self._settled: dict[int, Verdict] = {}
         self._aligning: dict[int, Future[None]] = {}
         self._aligned: dict[tuple[int, int], Evidence | None] = {}
         self.verdicts: dict[int, Verdict] = {}
 
-    def ahead(self, candidates: dict[int, Ranks]) -> None:
-        """Measure what a block's rows are near, and begin to align those that thumbnails do not settle."""
-        self._told, self._aligned = {}, {}
-        if not candidates:
-            return
-        counts = [len(others) for others in candidates.values()]
-        row, other = np.repeat(list(candidates), counts), np.concatenate(list(candidates.values()))
-        all_of = self._rows.measure(self._ranked[row], self._ranked[other])
-        ends = np.cumsum(counts)[:-1]
-        split = zip(*(np.split(column, ends) for column in all_of), strict=True)
-        told = zip(candidates.items(), split, strict=True)
-        self._told = {row: (others, Measures(*measures)) for (row, others), measures in told}
+    def ahead(self, row: Ranks, other: Ranks) -> None:
+        """Settle what thumbnails settle, and begin to align the rest."""
+        measures = self._rows.measure(self._ranked[row], self._ranked[other])
+        proposed = self._proposed(measures)
+        self._settled = self._by_thumbnails(row, other, measures)
+        left = proposed & ~np.isin(row, list(self._settled))
+        left |= np.isin(row, row[left]) if self._limits.semantic is None else True
+        rows, starts = np.unique(row[left], return_index=True)
+        ends = [*starts[1:].tolist(), len(row)]
+        cut = [np.flatnonzero(left)[start:end] for start, end in zip(starts.tolist(), ends, strict=False)]
+        self._told = {r: (other[at], measures.only(at)) for r, at in zip(rows.tolist(), cut, strict=True)}
+        self._aligned = {}
         self._aligning = {
             row: self._help.pool.submit(self._align, row, doubtful)
-            for row, (others, measures) in self._told.items()
-            if not self._alike(measures).any() and len(doubtful := self._doubtful(row, others, measures))
+            for row, told in self._told.items()
+            if row not in self._settled and (doubtful := self._doubtful(row, *told))
         }
 
-    def __call__(self, row: int, others: Ranks) -> int | None:
+    def __call__(self, row: int, others: Ranks | None) -> int | None:
         """The one of the candidates that the row is dropped for; None if it is new."""
-        asked, measures = self._told.get(row, (others[:0], None))
-        if measures is None or not np.array_equal(asked, others):
-            of = np.full(len(others), self._ranked[row])
-            measures = self._rows.measure(of, self._ranked[others])
-        verdict = self._by_thumbnails(others, measures) or self._by_alignment(row, others, measures)
-        verdict = verdict or self._by_meaning(others, measures)
+        if others is None:
+            verdict = self._settled.get(row) or (self._closer(row, *self._told[row]) if row in self._told else None)
+        else:
+            asking = np.full(len(others), row)
+            measures = self._rows.measure(self._ranked[asking], self._ranked[others])
+            verdict = self._by_thumbnails(asking, others, measures).get(row) or self._closer(row, others, measures)
         if verdict is None:
             return None
         self.verdicts[row] = verdict
         return verdict.keeper
 
+    def _closer(self, row: int, others: Ranks, measures: Measures) -> Verdict | None:
+        """The verdict on what thumbnails do not settle."""
+        return self._by_alignment(row, others, measures) or self._by_meaning(others, measures)
+
     def _proposed(self, measures: Measures) -> NDArray[np.bool_]:
         near = (measures.distance <= self._limits.radius) | (measures.cosine >= np.float32(self._limits.min_cosine))
         return near & self._limits.near
 
-    def _alike(self, measures: Measures) -> NDArray[np.bool_]:
-        return self._proposed(measures) & (measures.similarity >= np.float32(self._limits.min_similarity))
-
-    def _by_thumbnails(self, others: Ranks, measures: Measures) -> Verdict | None:
-        alike = np.flatnonzero(self._alike(measures))
-        if not len(alike):
-            return None
-        order = np.lexsort((others[alike], -measures.similarity[alike], measures.distance[alike]))
-        best = alike[order[0]]
-        evidence = Evidence("thumbnails", float(measures.similarity[best]), self._limits.min_similarity)
-        return Verdict(int(others[best]), "near", evidence)
+    def _by_thumbnails(self, row: Ranks, other: Ranks, measures: Measures) -> dict[int, Verdict]:
+        """The rows that thumbnails settle, of pairs sorted by row."""
+        least = self._limits.min_similarity
+        alike = np.flatnonzero(self._proposed(measures) & (measures.similarity >= np.float32(least)))
+        order = np.lexsort((other[alike], -measures.similarity[alike], measures.distance[alike], row[alike]))
+        best = alike[order]
+        best = best[np.unique(row[best], return_index=True)[1]]
+        found = zip(row[best].tolist(), other[best].tolist(), measures.similarity[best].tolist(), strict=True)
+        return {r: Verdict(o, "near", Evidence("thumbnails", score, least)) for r, o, score in found}
 
     def _doubtful(self, row: int, others: Ranks, measures: Measures) -> list[int]:
         """What is to be aligned with a row, the highest cosine first."""

@@ -1,4 +1,4 @@
-"""The steps that work on signatures alone: `contamination`, `duplicates`, `decisions`."""
+"""The steps that work on signatures alone: `contamination`, `decisions`; for `duplicates` see `repeating`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.benchmarks import check_count
-from curate.contracts import contract
 from curate.runfile import RunFile
-from curate.stages import contamination, decisions, duplicates
+from curate.stages import contamination, decisions
 from curate.steps.base import Opened, Step, Task
 from curate.store import Store, digest_of
 
@@ -42,42 +41,6 @@ CONTAMINATION = Step(
     settings=lambda run: run.contamination.recipe(),
     tasks=_contamination_tasks,
     open=_contamination_open,
-)
-
-
-def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
-    del run
-    inputs = {
-        name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in ("signatures", "contamination")
-    }
-    return [Task("all", digest_of(inputs), list(inputs["signatures"]))]
-
-
-def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    needed = run.duplicates.columns
-    columns = sorted({*needed, *decisions.FACTS, "status"})
-
-    def candidates(part: str) -> pa.Table:
-        table = store.dataset("signatures").read(part, columns)
-        shown = store.dataset("contamination").read(part, ["key"])
-        stays = decisions.may_stay(run.decisions, table, shown)
-        return table.select(needed).filter(pa.array(stays))
-
-    def work(task: Task) -> pa.Table:
-        schema = contract("signatures").schema
-        empty = pa.schema([schema.field(name) for name in needed]).empty_table()
-        return duplicates.find(run.duplicates, pa.concat_tables([empty, *map(candidates, task.payload)]))
-
-    return Opened(work)
-
-
-DUPLICATES = Step(
-    name="duplicates",
-    version=duplicates.VERSION,
-    needs=("signatures", "contamination"),
-    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": run.decisions.recipe()},
-    tasks=_duplicates_tasks,
-    open=_duplicates_open,
 )
 
 

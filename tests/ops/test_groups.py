@@ -50,11 +50,12 @@ class Trusting:
     def __init__(self, not_: frozenset[tuple[int, int]] = frozenset()) -> None:
         self._not = not_
 
-    def ahead(self, candidates: dict[int, Ranks]) -> None:
-        assert all(len(others) for others in candidates.values())
+    def ahead(self, row: Ranks, other: Ranks) -> None:
+        self._row, self._other = row, other
 
-    def __call__(self, row: int, others: Ranks) -> int | None:
-        return next((other for other in others.tolist() if (row, other) not in self._not), None)
+    def __call__(self, row: int, others: Ranks | None) -> int | None:
+        held = self._other[self._row == row] if others is None else others
+        return next((other for other in held.tolist() if (row, other) not in self._not), None)
 
 
 def test_a_chain_drops_its_middle_only_for_a_kept_end() -> None:
