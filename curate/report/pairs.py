@@ -42,17 +42,21 @@ class Gallery:
 
 
 def galleries(store: Store, most: int) -> list[Gallery]:
-    """One gallery a benchmark with matches, `most` pairs in all (one each at least), and up to `most` duplicates."""
+    """One gallery a benchmark with matches, `most` pairs in all (one each at least), and up to `most` duplicates.
+
+    Keepers of earlier runs are not shown: their pictures are not this run's to read.
+    """
     matches = store.dataset("contamination").read_all()
     names = sorted(pc.unique(matches["benchmark"]).to_pylist())
     each = min(most, max(1, most // max(1, len(names))))
     found = [_gallery(name, matches.filter(pc.equal(matches["benchmark"], name)), each) for name in names]
-    return [*found, _gallery("", store.dataset("duplicates").read_all(), most)]
+    copies = store.dataset("duplicates").read_all()
+    return [*found, _gallery("", copies.filter(pc.is_null(copies["keeper_run"])), most)]
 
 
 _NEAREST_FIRST = {
     "contamination": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
-    "duplicates": [("kind", "ascending"), ("distance", "ascending"), ("similarity", "descending")],
+    "duplicates": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
 }
 
 
@@ -71,25 +75,24 @@ def _pair(name: str, row: dict[str, Any]) -> Pair:
         Place(name, row[f"{other}_shard"], row[f"{other}_key"]),
         row["kind"],
         row.get("view", ""),
-        in_words(row) if name else _of_duplicate(row),
+        in_words(row),
     )
 
 
 def in_words(row: dict[str, Any]) -> str:
-    """What was measured of a contamination match, and how its image was changed."""
+    """What was measured of a contamination match or a duplicate, and how a benchmark's image was changed."""
     if row["verified_by"] == "bytes":
         return "the same bytes"
-    what = "of thumbnails, correlation" if row["verified_by"] == "thumbnails" else "aligned, agreement"
-    said = [f"{what} {row['score']:.2f}, at least {row['threshold']:.2f}"]
+    said = [f"{_MEASURED[row['verified_by']]} {row['score']:.2f}, at least {row['threshold']:.2f}"]
     if row["distance"] is not None:
         said.append(f"hashes {row['distance']} bit apart")
-    if row["cosine"] is not None:
+    if row["cosine"] is not None and row["verified_by"] != "embedding":
         said.append(f"cosine {row['cosine']:.2f}")
-    return " · ".join([*said, *([changes] if (changes := changed(row)) else [])])
+    return " · ".join([*said, *([changes] if "view" in row and (changes := changed(row)) else [])])
 
 
-def _of_duplicate(row: dict[str, Any]) -> str:
-    if row["kind"] == "byte_equal":
-        return "the same bytes"
-    near = f"hashes {row['distance']} bit apart, at most {row['threshold']}"
-    return f"{near} · of thumbnails, correlation {row['similarity']:.2f}"
+_MEASURED = {
+    "thumbnails": "of thumbnails, correlation",
+    "alignment": "aligned, agreement",
+    "embedding": "of like meaning, cosine",
+}

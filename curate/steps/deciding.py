@@ -1,17 +1,15 @@
-"""The steps that work on signatures alone: `contamination`, `duplicates`, `decisions`."""
+"""The steps that work on signatures alone: `contamination`, `decisions`; for `duplicates` see `repeating`."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.benchmarks import VIEWS, check_views
-from curate.contracts import contract
 from curate.runfile import RunFile
-from curate.stages import contamination, decisions, duplicates
+from curate.stages import contamination, decisions
 from curate.steps.base import Opened, Step, Task
+from curate.steps.matches import counted, deciding
 from curate.store import Store, digest_of
 
 
@@ -43,71 +41,21 @@ CONTAMINATION = Step(
 )
 
 
-def _learned(run: RunFile) -> list[str]:
-    """The benchmarks that the run tags as train splits: their matches are told, but no decision is made of them."""
-    return sorted(name for name, where in run.benchmarks.items() if where.role == "train")
-
-
-def _contaminated(run: RunFile, matches: pa.Table) -> pa.Table:
-    learned = pa.array(_learned(run), pa.string())
-    return matches.filter(pc.invert(pc.is_in(matches["benchmark"], value_set=learned)))
-
-
-def _deciding(run: RunFile) -> dict[str, Any]:
-    learned = _learned(run)
-    return {**run.decisions.recipe(), **({"learned": learned} if learned else {})}
-
-
-def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
-    del run
-    inputs = {
-        name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in ("signatures", "contamination")
-    }
-    return [Task("all", digest_of(inputs), list(inputs["signatures"]))]
-
-
-def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    columns = sorted({*duplicates.COLUMNS, *decisions.FACTS})
-
-    def candidates(part: str) -> pa.Table:
-        table = store.dataset("signatures").read(part, columns)
-        shown = _contaminated(run, store.dataset("contamination").read(part, ["key", "benchmark"]))
-        stays = decisions.may_stay(run.decisions, table, shown)
-        return table.select(duplicates.COLUMNS).filter(pa.array(stays))
-
-    def work(task: Task) -> pa.Table:
-        schema = contract("signatures").schema
-        empty = pa.schema([schema.field(name) for name in duplicates.COLUMNS]).empty_table()
-        return duplicates.find(run.duplicates, pa.concat_tables([empty, *map(candidates, task.payload)]))
-
-    return Opened(work)
-
-
-DUPLICATES = Step(
-    name="duplicates",
-    version=duplicates.VERSION,
-    needs=("signatures", "contamination"),
-    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": _deciding(run)},
-    tasks=_duplicates_tasks,
-    open=_duplicates_open,
-)
-
-
 def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
     del run
-    copies = store.dataset("duplicates").footer("all").rows
+    copies = [footer.rows for footer in store.dataset("duplicates").footers().values()]
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
     return [Task(name, digest_of([f.rows, matches[name].rows, copies]), name) for name, f in parts.items()]
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    copies = store.dataset("duplicates").read("all")
+    copies = store.dataset("duplicates").read_all()
 
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
         mine = copies.filter(pc.equal(copies["shard"], task.payload))
-        shown = _contaminated(run, store.dataset("contamination").read(task.payload))
+        shown = counted(run, store.dataset("contamination").read(task.payload))
         return decisions.decide(run.decisions, table, shown, mine)
 
     return Opened(work)
@@ -117,7 +65,7 @@ DECISIONS = Step(
     name="decisions",
     version=decisions.VERSION,
     needs=("signatures", "contamination", "duplicates"),
-    settings=_deciding,
+    settings=deciding,
     tasks=_decisions_tasks,
     open=_decisions_open,
 )
