@@ -91,9 +91,9 @@ def _copies(run: RunFile, file: tars.Sink, benchmark: Benchmark, at: int, rng: n
     picture = header if isinstance(header, Fault) else images.decode(data, header, _LONGEST, colour=True)
     if isinstance(picture, Fault):
         return
-    for number in range(run.pretrain.compare.copies):
+    edits = rng.permutation(_EDITED)
+    for number, edit in enumerate(edits[: run.pretrain.compare.copies].tolist()):
         key = f"planted-{benchmark.name}-{at:06d}-{number}"
-        edit = _EDITED[int(rng.integers(len(_EDITED)))]
         tars.write(file, f"{key}.jpg", copy(edit, picture.pixels, picture.pixels, rng))
         tars.write(file, f"{key}.txt", f"a photo of a {label}".encode())
         tars.write(file, f"{key}.cls", label.encode())

@@ -16,7 +16,7 @@ class CompareSettings(Settings):
     """The experiment `--compare`: what is planted, and how often each training is repeated."""
 
     shares: tuple[float, ...] = Field((0.3,), description="shares of the benchmarks' images planted, 0 to 0.3 each")
-    copies: int = Field(4, ge=1, description="edited copies planted of each of these images")
+    copies: int = Field(4, ge=1, le=7, description="copies planted of each of these images, each edited otherwise")
     seeds: int = Field(5, ge=2, description="trainings of each kind; the same seeds for all kinds")
     subsets: tuple[float, ...] = Field((), description="second curve: shares of the clean samples trained on")
     models: tuple[Model, ...] = Field(("mu", "xs"), description="second curve: models trained on each subset")

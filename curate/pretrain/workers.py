@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,18 +26,18 @@ def run(settings: RunFile, store: Store, watch: Watch, on: str) -> None:
     """Train with `pretrain.workers` processes; what they learn is left in the state file. Raises CurateError."""
     Ray(os.environ.get("RAY_ADDRESS") if on == "ray" else on)
     with _Told(watch) as told:
-        launch(_loop, {"run": settings.model_dump(mode="json"), "told": told.queue}, settings.pretrain.workers, store)
+        launch(loop, {"run": settings.model_dump(mode="json"), "told": told.queue}, settings.pretrain.workers, store)
 
 
-def launch(loop: Loop, given: dict[str, Any], workers: int, store: Store) -> None:
-    """Run `loop(given)` in that many Ray Train workers, each with a GPU where the cluster has enough of them."""
+def launch(each: Loop, given: dict[str, Any], workers: int, store: Store) -> None:
+    """Run `each(given)` in that many Ray Train workers, each with a GPU where the cluster has enough of them."""
     import ray
     from ray import train
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpus = ray.cluster_resources().get("GPU", 0) >= workers
     trainer = TorchTrainer(
-        loop,
+        each,
         train_loop_config=given,
         torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
         scaling_config=train.ScalingConfig(num_workers=workers, use_gpu=gpus),
@@ -48,12 +49,14 @@ def launch(loop: Loop, given: dict[str, Any], workers: int, store: Store) -> Non
         ),
     )
     try:
-        trainer.fit()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Ray Train's own use of Ray Data
+            trainer.fit()
     except train.TrainingFailedError as error:
         raise CurateError(f"pretrain: {_cause(error)}") from None
 
 
-def _loop(given: dict[str, Any]) -> None:
+def loop(given: dict[str, Any]) -> None:
     """What one worker does."""
     from ray import train as ray_train
 
