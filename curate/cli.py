@@ -144,12 +144,39 @@ def report(run: RunArgument) -> None:
 
 
 @app.command()
-def pretrain(run: RunArgument) -> None:
-    """Train a small ViT on the clean shards, and probe it against chance."""
-    from curate.display import show_pretrain
-    from curate.runner import open_run
+def pretrain(
+    run: RunArgument,
+    on: On = "local",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Train on a dirty, a clean and a randomly thinned corpus, and compare.")
+    ] = False,
+) -> None:
+    """Train a small ViT on the clean shards, going on where it was, and probe it against chance and raw pixels."""
+    from curate.display import show_compare, show_pretrain
+    from curate.pretrain import open_trained
 
-    show_pretrain(console, *open_run(run))
+    if compare:
+        show_compare(console, *open_trained(run))
+    else:
+        show_pretrain(console, *open_trained(run), on=on)
+
+
+@app.command()
+def probe(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint.safetensors of `curate pretrain`.", show_default=False)
+    ],
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: labelled images; may be given more than once.")],
+    shots: Annotated[list[int], typer.Option(help="Images a class of the few-shot probes.")] = [1, 5, 10, 25],  # noqa: B006
+    seeds: Annotated[int, typer.Option(min=2, help="Draws of each probe.")] = 3,
+    finetune_steps: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning on 800 images; 0 for none.")] = 0,
+    image_size: Annotated[int | None, typer.Option(help="Another side than it was trained on, px.")] = None,
+) -> None:
+    """Probe a trained net on benchmarks: few-shot, nearest neighbours, linear, zero-shot, and fine-tuned if asked."""
+    from curate.pretrain.probing import Asked
+    from curate.pretrain.probing import probe as measure
+
+    console.print(measure(Asked(checkpoint, tuple(benchmark), tuple(shots), seeds, finetune_steps, image_size)))
 
 
 @app.command()
