@@ -80,7 +80,7 @@ def explain(
 
 @app.command()
 def calibrate(
-    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: its images; may be given more than once.")],
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH, or a known NAME; more than once.")],
     corpus: Annotated[str | None, typer.Option(help="Shards that strangers are taken from; else none are.")] = None,
     false_pairs: Annotated[float, typer.Option(help="Share of unrelated pairs that may be taken for copies.")] = 1e-6,
     copies: Annotated[int, typer.Option(help="Images of which copies are made, by each of the 24 edits.")] = 20,
@@ -103,11 +103,35 @@ def calibrate(
 
 
 @app.command()
-def benchmarks() -> None:
-    """List the benchmarks that curate knows by name: split, number of images, classes, licence and source."""
-    from curate.benchmarks import table
+def benchmarks(
+    names: Annotated[list[str] | None, typer.Argument(help="Benchmarks or NAME=PATH to look through.")] = None,
+) -> None:
+    """List the benchmarks known by name and whether they are on this machine; of those NAMED, look at every image."""
+    from curate.benchmarks.listing import looked, table
 
-    console.print(table())
+    if not names:
+        console.print(table())
+        return
+    whole = True
+    for line, good in looked(names):
+        (console if good else errors).print(line, markup=False, soft_wrap=True)
+        whole = whole and good
+    if not whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+def overlap(
+    run: RunArgument,
+    predictions: Annotated[str, typer.Option(help="Parquet, a row an image: key, and what a model made of it.")],
+    benchmark: Annotated[str | None, typer.Option(help="Only this one; needed where the file names none.")] = None,
+    out: Annotated[str | None, typer.Option(help="Where overlap.csv, .json, .tex, .png go; else RUN/overlap.")] = None,
+) -> None:
+    """Say whether contamination changes scores: accuracy on all images, on those in the corpus, on the others."""
+    from curate.overlap.command import overlap as compare
+    from curate.runner import open_run
+
+    compare(console, open_run(run), predictions, benchmark, out)
 
 
 @app.command()
@@ -138,12 +162,39 @@ def review(
 
 
 @app.command()
-def pretrain(run: RunArgument) -> None:
-    """Train a small ViT on the clean shards, and probe it against chance."""
-    from curate.display import show_pretrain
-    from curate.runner import open_run
+def pretrain(
+    run: RunArgument,
+    on: On = "local",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Train on a dirty, a clean and a randomly thinned corpus, and compare.")
+    ] = False,
+) -> None:
+    """Train a small ViT on the clean shards, going on where it was, and probe it against chance and raw pixels."""
+    from curate.display import show_compare, show_pretrain
+    from curate.pretrain import open_trained
 
-    show_pretrain(console, *open_run(run))
+    if compare:
+        show_compare(console, *open_trained(run))
+    else:
+        show_pretrain(console, *open_trained(run), on=on)
+
+
+@app.command()
+def probe(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint.safetensors of `curate pretrain`.", show_default=False)
+    ],
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: labelled images; may be given more than once.")],
+    shots: Annotated[list[int], typer.Option(help="Images a class of the few-shot probes.")] = [1, 5, 10, 25],  # noqa: B006
+    seeds: Annotated[int, typer.Option(min=2, help="Draws of each probe.")] = 3,
+    finetune_steps: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning on 800 images; 0 for none.")] = 0,
+    image_size: Annotated[int | None, typer.Option(help="Another side than it was trained on, px.")] = None,
+) -> None:
+    """Probe a trained net on benchmarks: few-shot, nearest neighbours, linear, zero-shot, and fine-tuned if asked."""
+    from curate.pretrain.probing import Asked
+    from curate.pretrain.probing import probe as measure
+
+    console.print(measure(Asked(checkpoint, tuple(benchmark), tuple(shots), seeds, finetune_steps, image_size)))
 
 
 @app.command()

@@ -51,6 +51,7 @@ def watching(console: Console) -> Iterator[Watch]:
         TextColumn("{task.fields[unit]} {task.fields[rows]:>9,} rows {task.fields[rate]:>8,.0f}/s"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Bars(*columns, console=console) as bars:
         yield _Bars(bars)
@@ -64,6 +65,7 @@ class _Bars:
 
     def __call__(self, at: Progress) -> None:
         fields: dict[str, Any] = {"unit": at.unit, "rows": at.rows, "rate": _rate(at), "left": self._estimate(at)}
+        fields["note"] = at.note
         if at.stage not in self._tasks:
             self._tasks[at.stage] = self._bars.add_task(at.stage, total=None, **fields)
         total = max(at.parts, 1)  # a stage without parts is done, not 0 of 0
@@ -82,7 +84,7 @@ class _Lines:
         if at.ended or at.seconds - self._said >= _EVERY_S:
             self._said = 0.0 if at.ended else at.seconds
             parts = f"{at.stage:<14} {at.done}/{at.parts} {at.unit}"
-            line = f"{parts}, {at.rows:,} rows in {at.seconds:.1f} s, {_rate(at):,.0f}/s {left}"
+            line = f"{parts}, {at.rows:,} rows in {at.seconds:.1f} s, {_rate(at):,.0f}/s {left} {at.note}"
             self._console.print(line.rstrip(), markup=False, soft_wrap=True)
 
 
@@ -133,11 +135,20 @@ def _yield_table(counts: dict[str, int]) -> Table:
     return table
 
 
-def show_pretrain(console: Console, settings: RunFile, store: Store) -> None:
+def show_pretrain(console: Console, settings: RunFile, store: Store, on: str = "local") -> None:
     """Pretrain with progress on the terminal, then write the report again, now with the curves."""
     from curate.pretrain import pretrain
 
     with watching(console) as watch:
-        result = pretrain(settings, store, watch)
+        result = pretrain(settings, store, watch, on)
     console.print(result)
     say_report(console, settings, store)
+
+
+def show_compare(console: Console, settings: RunFile, store: Store) -> None:
+    """Compare trainings on dirty, clean and randomly thinned data, with progress on the terminal."""
+    from curate.pretrain import compare
+
+    with watching(console) as watch:
+        result = compare(settings, store, watch)
+    console.print(result)

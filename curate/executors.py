@@ -1,7 +1,7 @@
-"""Where parts are made: one after another in this process, or side by side on Ray. The only file that imports ray.
+"""Where parts are made: one after another in this process, or side by side on Ray.
 
 Each executor hands every task to a worker and yields the outcomes as they come; the order is nobody's business, since
-parts do not know of each other.
+parts do not know of each other. Of all other files only `pretrain/workers.py` imports ray.
 """
 
 from __future__ import annotations

@@ -38,6 +38,9 @@ def explain(settings: RunFile, store: Store, key: str) -> Iterator[Table | Text]
             if verdicts.name_of(match) in said:
                 verdict = said[verdicts.name_of(match)]
                 yield _table("judged", {name: verdict[name] for name in ("verdict", "reviewer", "time")})
+        for copy in _copy(store, decision):
+            yield Text(printable(f"repeats {_keeper(decision)}: {in_words(copy)}"))
+            yield _table("duplicate", copy)
         yield from _copies(store, decision)
 
 
@@ -48,14 +51,31 @@ def _sentence(decision: dict[str, Any]) -> str:
         "status": f"is dropped: {decision['status']}.",
         "quality": f"is dropped: {decision['detail']} is {decision['score']}, the limit is {decision['threshold']}.",
         "contamination": f"is dropped: it shows {decision['benchmark']}:{decision['match_key']}.",
-        "duplicate": f"is dropped: it repeats {decision['match_shard']}:{decision['match_key']}, which is kept.",
+        "duplicate": f"is dropped: it repeats {_keeper(decision)}, which is kept.",
     }
     return said[decision["rule"]]
 
 
+def _keeper(decision: dict[str, Any]) -> str:
+    """The kept sample, by name, with its run where that is another."""
+    run = f" of {decision['match_run']}" if decision["match_run"] else ""
+    return f"{decision['match_shard']}:{decision['match_key']}{run}"
+
+
+def _copy(store: Store, decision: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of `duplicates` that the decision rests on, if it does."""
+    if decision["rule"] != "duplicate":
+        return []
+    copies = store.dataset("duplicates").read_all()
+    mine = pc.and_(pc.equal(copies["shard"], decision["shard"]), pc.equal(copies["key"], decision["key"]))
+    rows: list[dict[str, Any]] = copies.filter(mine).to_pylist()
+    return rows
+
+
 def _copies(store: Store, decision: dict[str, Any]) -> Iterator[Table]:
     """The samples that were dropped for this one."""
-    copies = store.dataset("duplicates").read("all")
+    copies = store.dataset("duplicates").read_all()
+    copies = copies.filter(pc.is_null(copies["keeper_run"]))
     is_keeper = pc.and_(
         pc.equal(copies["keeper_shard"], decision["shard"]), pc.equal(copies["keeper_key"], decision["key"])
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a stage stands: parts done of all, rows in those made now, and seconds since it began."""
+    """Where a stage stands: parts done of all, rows in those made now, seconds since it began, and a note."""
 
     stage: str
     done: int
@@ -17,6 +17,7 @@ class Progress:
     seconds: float
     ended: bool = False
     unit: str = "parts"
+    note: str = ""
 
 
 Watch = Callable[[Progress], None]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from curate.benchmarks import BenchmarkSettings, placed
 from curate.config import Settings, parse, read_toml
 from curate.errors import ConfigError
 from curate.pretrain.settings import PretrainSettings
@@ -30,7 +31,9 @@ class RunFile(Settings):
     urls: UrlsSettings | None = None
     shards: ShardsSettings | None = None
     corpus: SourceSettings | None = None
-    benchmarks: dict[str, SourceSettings] = Field(default_factory=dict, description="name -> where its images are")
+    benchmarks: dict[str, BenchmarkSettings] = Field(
+        default_factory=dict, description="name -> where its images are; a known name or group needs no more than that"
+    )
     signatures: SignaturesSettings = SignaturesSettings()
     contamination: ContaminationSettings = ContaminationSettings()
     recall: RecallSettings = RecallSettings()
@@ -41,9 +44,14 @@ class RunFile(Settings):
     review: ReviewSettings = ReviewSettings()
     pretrain: PretrainSettings = PretrainSettings()
 
+    @field_validator("benchmarks", mode="before")
+    @classmethod
+    def _placed(cls, named: Any) -> Any:
+        return placed(named) if isinstance(named, dict) else named
+
     @field_validator("benchmarks")
     @classmethod
-    def _plain_names(cls, named: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+    def _plain_names(cls, named: dict[str, BenchmarkSettings]) -> dict[str, BenchmarkSettings]:
         odd = [name for name in named if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]
         if odd:
             raise ValueError(f"names are made of letters, digits, - and _, not {odd[0]!r}")

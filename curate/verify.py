@@ -53,13 +53,19 @@ def _nothing_vanished(settings: RunFile, store: Store) -> Iterator[str]:
 
 
 def _keepers_are_kept(store: Store) -> Iterator[str]:
-    """Promise 2: every dropped duplicate names a sample that is kept."""
-    decisions = store.dataset("decisions").read_all([*_KEY, "decision", "rule", "match_shard", "match_key"])
-    kept = decisions.filter(pc.equal(decisions["decision"], "keep")).select(_KEY)
-    copies = decisions.filter(pc.equal(decisions["rule"], "duplicate")).select(["key", "match_shard", "match_key"])
-    orphans = copies.join(kept, ["match_shard", "match_key"], _KEY, "left anti")
-    for row in orphans.to_pylist():
-        yield f"decisions: `{row['key']}` is dropped for {row['match_shard']}:{row['match_key']}, which is not kept"
+    """Promise 2: every dropped duplicate names a sample that is kept, by this run or by the one it names."""
+    decisions = store.dataset("decisions").read_all(["key", "rule", "match_run", "match_shard", "match_key"])
+    copies = decisions.filter(pc.equal(decisions["rule"], "duplicate"))
+    for run in pc.unique(copies["match_run"]).to_pylist():
+        mine = copies.filter(pc.equal(copies["match_run"], run) if run else pc.is_null(copies["match_run"]))
+        told = (Store(run) if run else store).dataset("decisions").read_all([*_KEY, "decision"])
+        kept = told.filter(pc.equal(told["decision"], "keep")).select(_KEY)
+        orphans = mine.select(["key", "match_shard", "match_key"]).join(
+            kept, ["match_shard", "match_key"], _KEY, "left anti"
+        )
+        for row in orphans.to_pylist():
+            keeper = f"{run or ''} {row['match_shard']}:{row['match_key']}".strip()
+            yield f"decisions: `{row['key']}` is dropped for {keeper}, which is not kept"
 
 
 def _clean_is_kept(store: Store) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pytest
 from curate.config import Settings, parse, read_toml
 from curate.errors import ConfigError
 from curate.runfile import RunFile
+from curate.stages.duplicates import DuplicatesSettings
 
 MINIMAL: dict[str, Any] = {"out": "runs/x", "corpus": {"path": "*.tar"}}
 
@@ -36,7 +37,10 @@ def test_minimal_run_file_is_accepted() -> None:
             {"benchmarks": {"cats": {"path": "x", "fromat": "folder"}}},
             "unknown key `benchmarks.cats.fromat`; did you mean `format`?",
         ),
-        ({"duplicates": {"zzz": 3}}, "unknown key `duplicates.zzz`; known: near, radius, min_similarity"),
+        (
+            {"duplicates": {"zzz": 3}},
+            f"unknown key `duplicates.zzz`; known: {', '.join(DuplicatesSettings.model_fields)}",
+        ),
         ({"corpus": {}}, "`corpus.path`: field required"),
         ({"out": 3}, "`out`: input should be a valid string (given: 3)"),
         ({"contamination": {"radius": 129}}, "`contamination.radius`: input should be less than or equal to 128"

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from curate.benchmarks import BenchmarkSettings, members, placed
 from curate.calibrate import files, material, plot
 from curate.calibrate.measure import Measured, measure
 from curate.calibrate.scores import Scorer
+from curate.config import parse
 from curate.errors import ConfigError, CurateError
 from curate.sources import SourceSettings
 from curate.stages.contamination import ContaminationSettings
@@ -61,14 +63,15 @@ def calibrate(console: Console, asked: Asked) -> None:
 
 def _checked(asked: Asked) -> dict[str, SourceSettings]:
     faults = []
-    named = {}
+    named: dict[str, SourceSettings] = {}
     for given in asked.benchmarks:
         name, equals, path = given.partition("=")
-        if not (equals and path and re.fullmatch(r"[A-Za-z0-9_-]+", name)):
+        if not (members(given) or (equals and path and re.fullmatch(r"[A-Za-z0-9_-]+", name))):
             faults.append(f"--benchmark wants NAME=PATH, the name of letters, digits, - and _; not {given!r}")
-        elif name in named:
-            faults.append(f"--benchmark {name} is given twice")
-        named[name] = SourceSettings(path=path)
+            continue
+        for member, where in placed({name: {"path": path} if equals else {}}).items():
+            faults += [f"--benchmark {member} is given twice"] if member in named else []
+            named[member] = parse(BenchmarkSettings, where, given)
     faults += [] if named else ["--benchmark NAME=PATH is wanted, once or more often"]
     faults += (
         [] if 0 < asked.false_pairs < 1 else [f"--false-pairs is a share above 0, as 1e-6; not {asked.false_pairs}"]

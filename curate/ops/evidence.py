@@ -1,163 +1,89 @@
-"""What speaks for it that two pictures, laid over each other, are one: four shares, and their mean (`agreement`).
+"""The evidence on a pair, whoever asks: what verified it, by which score, how one picture was made of the other.
 
-No one of them tells copies from lookalikes. Two white shirts on one floor agree in their outlines, block by block; they
-differ in their folds, which are fine detail; few of their local features lie in the same places; and the alignment
-itself rests on few. Measured on 200 photographs of clothes and their 24 edits (8,849 pairs of lookalikes, 1,266 copies
-that need alignment): outlines alone keep 92 % of the copies where no lookalike passes, the mean of the four 96 %.
+Contamination and duplicates are verified by this code alone: by thumbnails where these can be laid over each other as
+they are, else by aligning the stored previews.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+import simplejpeg
 
-from curate.ops.alignment import Matrix, Portrait, band, fine_band, inverted
+from curate.errors import SourceError
+from curate.ops.alignment import Portrait, mirrored, portrait
+from curate.ops.verify import compare
+from curate.ops.views import PREVIEW_AREA
 
-_GRID = 8
-_MARGIN = 6
-"""Pixels at the edge of a frame that are not compared."""
-_LEAST_BLOCKS = 6
-_LEAST_OVERLAP = 0.6
-_LEAST_VARIANCE, _LEAST_FINE_VARIANCE = 4.0, 2.0
-"""Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
-_ALIKE, _FINE_ALIKE = 0.65, 0.4
-"""Correlation from which two blocks agree."""
-_ENOUGH_POINTS = 16
-"""Of 8,849 pairs of lookalikes one was aligned by more than 11 features; half of all copies are by more than 50."""
-_REACH, _SAME_FEATURE = 3.5, 0.8
-"""A feature is found again where, so many px about its place, one has at least this product with it."""
-HOPELESS = 0.05
-"""Share of blocks that agree below which nothing can help: 99 of 100 strangers, 1 of 1,600 copies."""
+_PORTRAITS = 1000
+"""Pictures held ready for alignment, each of about half a MiB."""
+
+Both = tuple[Portrait, Portrait]
+"""A picture as it is and mirrored."""
 
 
-class Laid(NamedTuple):
-    """Two pictures laid over each other, seen in the frame of which the other covers more."""
+class Evidence(NamedTuple):
+    """What decided that two pictures are one; the columns of the same names of contract `contamination`."""
 
-    frame: Portrait
-    other: Portrait
-    matrix: Matrix
-    """From pixels of the frame to those of the other, (2, 3)."""
-    inside: NDArray[np.bool_]
-    """Which pixels of the frame the other covers, (H, W)."""
-    shown: float
-    """Share of the image that the sample shows."""
-    covers: float
-    """Share of the sample that the image covers."""
+    verified_by: str
+    score: float
+    threshold: float
+    mirrored: bool = False
+    rotation: float = 0.0
+    shown: float = 1.0
+    covers: float = 1.0
 
 
-def lay(sample: Portrait, image: Portrait, matrix: Matrix) -> Laid:
-    """Lay an image over a sample: `matrix` leads from pixels of the sample to those of the image."""
-    inverse = inverted(matrix)
-    covers, shown = _inside(sample, image, matrix), _inside(image, sample, inverse)
-    shares = float(shown.mean()), float(covers.mean())
-    if shares[1] >= shares[0]:
-        return Laid(sample, image, matrix, covers, *shares)
-    return Laid(image, sample, inverse, shown, *shares)
+BYTES = Evidence("bytes", 1.0, 1.0)
 
 
-def broad_share(laid: Laid) -> float:
-    """The share of the blocks with detail that agree; 0 where there are too few of them to tell.
+def aligned(sample: Portrait | None, image: Both | None, least: float) -> Evidence | None:
+    """The evidence of an alignment; None where there is none with `least` of the blocks agreeing, or no preview.
 
-    Of copies one lies nearly whole within the other; corners that overlap agree by chance, and count for nothing.
+    Classes of pairs that are aligned and yet not the same picture (only the drawn text differs, say) come from here.
     """
-    return _blocks_alike(laid, fine=False) if max(laid.shown, laid.covers) >= _LEAST_OVERLAP else 0.0
+    verdict = compare(sample, image, least) if sample and image else None
+    if verdict is None or verdict.agreement < least:
+        return None
+    how = verdict.mirrored, verdict.rotation, verdict.shown, verdict.covers
+    return Evidence("alignment", verdict.agreement, least, *how)
 
 
-def agreement(laid: Laid, points: int) -> float:
-    """The mean of four shares, 0 to 1; 0 where hopeless. `points`: features by which the two were aligned.
+class Portraits:
+    """Pictures ready for alignment, by number; the last 1,000 are kept. Safe to ask from several threads."""
 
-    Blocks that agree in their broad detail, and in their fine; features found again in their place; points, of sixteen.
-    """
-    broad = broad_share(laid)
-    if broad < HOPELESS:
-        return 0.0
-    fine = _blocks_alike(laid, fine=True)
-    return (broad + fine + _refound(laid) + min(points / _ENOUGH_POINTS, 1)) / 4
+    def __init__(self, preview: Callable[[int], bytes | None]) -> None:
+        """`preview` gives the stored preview of a picture."""
+        self._preview = preview
+        self._made: OrderedDict[int, Both | None] = OrderedDict()
+        self._lock = Lock()
 
-
-def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool_]:
-    """Which pixels of `frame` the `other` covers, (H, W)."""
-    height, width = frame.grey.shape
-    full = np.ones(other.grey.shape, np.uint8)
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(full, matrix, (width, height), flags=flags) > 0
-
-
-def _blocks_alike(laid: Laid, *, fine: bool) -> float:
-    """The share of the blocks with detail, broad or fine, that agree; 0 where there are too few of them to tell."""
-    height, width = laid.frame.grey.shape
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    over = cv2.warpAffine(
-        laid.other.grey, laid.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.uint8, copy=False)
-    # the band is taken only now: what lay around the picture in the other must not reach into it
-    bands = (fine_band(over), fine_band(laid.frame.grey)) if fine else (band(over), laid.frame.band)
-    alike = _correlations(*bands, laid.inside, _LEAST_FINE_VARIANCE if fine else _LEAST_VARIANCE)
-    if len(alike) < _LEAST_BLOCKS:
-        return 0.0
-    return float((alike > (_FINE_ALIKE if fine else _ALIKE)).mean())
+    def __call__(self, key: int) -> Both | None:
+        """The portrait as it is and mirrored; None where there is no preview."""
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+        seen = opened(self._preview(key))
+        both = (seen, mirrored(seen)) if seen else None
+        with self._lock:
+            self._made[key] = both
+            if len(self._made) > _PORTRAITS:
+                self._made.popitem(last=False)
+        return both
 
 
-def _correlations(
-    one: NDArray[np.float32], other: NDArray[np.float32], inside: NDArray[np.bool_], least_variance: float
-) -> NDArray[np.float64]:
-    """Correlation of each block that has detail in either, of which 7 tenths lie inside: (H, W) thrice -> (B,)."""
-    seen = _inner(inside)
-    block = _blocks(*seen.shape)
-    whole = np.bincount(block.ravel(), minlength=_GRID**2)
-    at, x, y = block[seen], _inner(one)[seen].astype(np.float64), _inner(other)[seen].astype(np.float64)
-    count = np.bincount(at, minlength=_GRID**2)
-    n = np.maximum(count, 1)
-    mean_x, mean_y = (np.bincount(at, v, _GRID**2) / n for v in (x, y))
-    var_x, var_y, cov = (np.bincount(at, v, _GRID**2) / n for v in (x * x, y * y, x * y))
-    var_x, var_y, cov = var_x - mean_x**2, var_y - mean_y**2, cov - mean_x * mean_y
-    use = (count >= 0.7 * whole) & (np.maximum(var_x, var_y) > least_variance)
-    floor = 1e-3  # a block without detail agrees with none that has some
-    alike: NDArray[np.float64] = cov / np.sqrt(np.maximum(var_x, floor) * np.maximum(var_y, floor))
-    return alike[use]
-
-
-def _inner(values: NDArray[Any]) -> NDArray[Any]:
-    """Without the margin, where a mean over neighbours that are not there makes detail out of a mere slope."""
-    return values[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-
-
-def _blocks(height: int, width: int) -> NDArray[np.int64]:
-    """The number of the block that each pixel is in, of 8 x 8 blocks: (H, W)."""
-    rows, columns = np.arange(height) * _GRID // height, np.arange(width) * _GRID // width
-    blocks: NDArray[np.int64] = rows[:, None] * _GRID + columns[None]
-    return blocks
-
-
-def _refound(laid: Laid) -> float:
-    """The share of the features inside the overlap that the other picture has too, in their place.
-
-    Of either picture's features, the larger share: what lies on a picture, or around it, adds features to one alone.
-    """
-    if not len(laid.frame.points) or not len(laid.other.points):
-        return 0.0
-    alike = laid.frame.features @ laid.other.features.T
-    there = _moved(laid.frame.points, laid.matrix)
-    back = _moved(laid.other.points, inverted(laid.matrix))
-    forth = _share_found(alike, there, laid.other)
-    return max(forth, _share_found(alike.T, back, laid.frame))
-
-
-def _moved(points: NDArray[np.float32], matrix: Matrix) -> NDArray[np.float32]:
-    moved: NDArray[np.float64] = points @ matrix[:, :2].T + matrix[:, 2]
-    return moved.astype(np.float32)
-
-
-def _share_found(alike: NDArray[np.float32], places: NDArray[np.float32], where: Portrait) -> float:
-    """Of features that belong at `places` (K, 2) px inside a picture, the share that is there; `alike` is (K, L)."""
-    height, width = where.grey.shape
-    within = ((places > 3) & (places < np.array([width - 4, height - 4]))).all(axis=1)
-    if within.sum() < 3:
-        return 0.0
-    apart = places[within, None] - where.points[None]
-    near = (apart * apart).sum(axis=2) < _REACH**2
-    found: NDArray[np.bool_] = (near & (alike[within] > _SAME_FEATURE)).any(axis=1)
-    return float(found.mean())
+def opened(preview: bytes | None) -> Portrait | None:
+    """The portrait of a stored preview; SourceError where it is not a preview."""
+    if preview is None:
+        return None
+    try:
+        height, width = simplejpeg.decode_jpeg_header(preview)[:2]
+        if height * width > PREVIEW_AREA:
+            raise ValueError(f"it says that it is {width} x {height} px")
+        return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
+    except (ValueError, KeyError) as error:  # KeyError: simplejpeg, on a colour space it has no name for
+        raise SourceError(f"a stored preview is damaged: {error}; delete the part and make it again") from None

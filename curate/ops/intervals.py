@@ -18,12 +18,13 @@ def wilson(found: int, of: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def clopper_pearson(found: int, of: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact 95 % interval of a share, which holds it at least as often; (0, 1) of nothing."""
+def clopper_pearson(found: int, of: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's exact interval, which holds the share `level` of the time or more; (0, 1) of nothing."""
     from scipy.special import betaincinv  # here, since not every reader of a report needs it
 
-    low = float(betaincinv(found, of - found + 1, 0.025)) if found else 0.0
-    high = float(betaincinv(found + 1, of - found, 0.975)) if found < of else 1.0
+    tail = (1 - level) / 2
+    low = float(betaincinv(found, of - found + 1, tail)) if found else 0.0
+    high = float(betaincinv(found + 1, of - found, 1 - tail)) if found < of else 1.0
     return low, high
 
 

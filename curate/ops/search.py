@@ -112,6 +112,14 @@ class _Vectors:
         return cosines
 
 
+def cosines(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Cosines of vectors, pair by pair: (P, D) and (P, D) -> (P,); -1 of those without a direction."""
+    norm = np.sqrt(_dots(a, a) * _dots(b, b))
+    sound = np.isfinite(norm) & (norm > 0)
+    cosine: NDArray[np.float64] = np.divide(_dots(a, b), norm, out=np.full(len(a), -1.0), where=sound)
+    return cosine.astype(np.float32)
+
+
 def _dots(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     """Products of vectors, pair by pair: (P, D) and (P, D) -> (P,). Each row is summed alike, whatever is beside it."""
     dots: NDArray[np.float64] = np.einsum("pd,pd->p", a.astype(np.float64), b.astype(np.float64))

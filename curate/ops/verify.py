@@ -1,7 +1,7 @@
 """The verdict on a candidate pair: do the two show the same picture?
 
 Most copies show it by their 32 x 32 thumbnails, laid over each other as their views were (`similarity`). The rest, cut,
-turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compared (`curate.ops.evidence`).
+turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compared (`curate.ops.agreement`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.ops.agreement import HOPELESS, agreement, broad_share, lay
 from curate.ops.alignment import SURE_POINTS, Fit, Matrix, Portrait, adjusted, fit_features, search
-from curate.ops.evidence import HOPELESS, agreement, broad_share, lay
 
 SIDE = 32
 """Side in px of the stored thumbnails."""
@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
     """How well a benchmark image lies over a sample, and how it had to be laid."""
 
     agreement: float
-    """How much speaks for it that the two are one, 0 to 1: `curate.ops.evidence.agreement`."""
+    """How much speaks for it that the two are one, 0 to 1: `curate.ops.agreement`."""
     matrix: Matrix
     """From pixels of the sample's portrait to those of the image's, (2, 3)."""
     mirrored: bool

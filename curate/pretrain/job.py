@@ -3,123 +3,210 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import save
 from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from curate.errors import CurateError
-from curate.pretrain.data import CleanShards
-from curate.pretrain.model import TwoTowers, features
-from curate.pretrain.probe import Features, labelled, probe
-from curate.pretrain.result import PretrainResult, Probe, Samples
+from curate.pretrain import pictures, speed
+from curate.pretrain.checkpoint import frozen
+from curate.pretrain.data import Batches
+from curate.pretrain.index import ALONE, Chosen, Index, World
+from curate.pretrain.objectives import Objective, objective
+from curate.pretrain.probe import Pixels, labelled, probes, raw_pixels, see
+from curate.pretrain.result import PretrainResult, Probe, Samples, Speed
 from curate.pretrain.settings import PretrainSettings
-from curate.pretrain.train import Curve, train
+from curate.pretrain.state import Curve, State
+from curate.pretrain.train import Place, loss_of, name_of, train
 from curate.progress import Watch
 from curate.runfile import RunFile
-from curate.store import Store
+from curate.store import Store, digest_of
 
 _LIBRARIES = ("torch", "timm", "open_clip_torch")
 _FEWEST = 32
-"""With fewer captions a falling loss says nothing about the shards."""
+"""With fewer samples a falling loss says nothing about the shards."""
 
 
-def work(run: RunFile, store: Store, watch: Watch) -> PretrainResult:
+class Opened(NamedTuple):
+    """A training made ready in one process."""
+
+    state: State
+    goal: Objective
+    batches: Batches
+    data: Index
+    before: VisionTransformer
+    """The ViT with its first, random weights."""
+
+
+def work(run: RunFile, store: Store, watch: Watch, on: str = "local") -> PretrainResult:
     """Train, probe, write; the result. The global seed of torch is as before when it returns."""
+    settings = run.pretrain
+    if on == "local":
+        opened = ready(run, store)
+        train(opened.state, opened.goal, opened.batches, settings, Place(device_of(settings), ALONE, store), watch)
+    else:
+        from curate.pretrain import workers  # here: it needs ray
+
+        workers.run(run, store, watch, on)
+        opened = ready(run, store)
+    result = _result(run, store, opened, settings.workers if on != "local" else 1)
+    _write(store, result, opened.state.kept, opened.data.classes)
+    return result
+
+
+def ready(run: RunFile, store: Store, world: World = ALONE, chosen: Chosen | None = None) -> Opened:
+    """Read the index, make the model, and take up what is saved of an earlier sitting; CurateError if it cannot be."""
     settings = run.pretrain
     clean = store.read_json("clean", "manifest.json")
     if clean is None:
         raise CurateError(f"{store.path('clean')}: not finished, so there is nothing to train on; finish the run first")
-    data = CleanShards(store, settings, run.signatures.max_pixels)
-    captioned = data.captioned()
-    if captioned < _FEWEST:
-        raise CurateError(f"{store.path('clean')}: {captioned} sample(s) have a caption; training needs {_FEWEST}")
-    device = _device(settings)
+    index = Index(store, settings, chosen)
+    _require(index, settings)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        tokenizer = SimpleTokenizer()
-        model = TwoTowers(settings, tokenizer.vocab_size).to(device)
-        before = copy.deepcopy(model.vit)
-        curve = train(model, tokenizer, data.batches(min(settings.batch, captioned)), settings, watch)
-    probes, not_probed = _probes(run, _frozen(before, device), _frozen(model.vit, device))
-    result = PretrainResult(
-        folder=store.path("pretrain"),
-        clean=clean["content"],
-        settings=settings.model_dump(mode="json"),
-        versions={name: metadata.version(name) for name in _LIBRARIES},
-        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        parameters=sum(p.numel() for p in model.vit.parameters()),
-        steps=len(curve.losses),
-        seconds=round(curve.seconds, 3),
-        images_per_second=round(curve.images / curve.seconds, 1),
-        samples=Samples(data.used, dict(data.skipped)),
-        losses=curve.losses,
-        probe=probes,
-        not_probed=not_probed,
-    )
-    _write(store, result, model, curve)
-    return result
+        goal = objective(settings, len(index.classes), world)
+        model = goal.model()
+    before = copy.deepcopy(model.vit)
+    state = State(model.to(device_of(settings, world)), settings, digest_of([settings.recipe(), clean["content"]]))
+    if chosen is None:
+        state.resume(store)
+    return Opened(state, goal, Batches(index, settings, run.signatures.max_pixels, world), index, before)
 
 
-def _device(settings: PretrainSettings) -> str:
+def _require(index: Index, settings: PretrainSettings) -> None:
+    has = "a caption" if settings.captions else f"a label in `{settings.label_field}`"
+    if len(index.train) < _FEWEST:
+        raise CurateError(f"{index.folder}: {len(index.train)} sample(s) have {has}; training needs {_FEWEST}")
+    if not settings.captions and len(index.classes) < 2:
+        raise CurateError(f"{index.folder}: all samples have the label {index.classes[0]!r}; training needs two labels")
+
+
+def device_of(settings: PretrainSettings, world: World = ALONE) -> torch.device:
+    """Where to train: as the settings say; of several processes on one machine, each takes a GPU of its own."""
     if settings.device != "auto":
-        return settings.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(settings.device)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", world.rank % torch.cuda.device_count())
 
 
-def _frozen(vit: VisionTransformer, device: str) -> Features:
-    vit.eval()
+def _result(run: RunFile, store: Store, opened: Opened, processes: int) -> PretrainResult:
+    settings, curve, index = run.pretrain, opened.state.curve, opened.data
+    device = device_of(settings)
+    before, after = opened.before.to(device), opened.state.kept.vit
+    probe, not_probed = _probes(run, opened, before, after)
+    manifest = store.read_json("clean", "manifest.json") or {}
+    shown = _shown(opened, settings)
+    drawn = pictures.draw(curve, settings, before, after, shown)
+    for name, png in drawn.items():
+        store.write_bytes(png, "pretrain", f"{name}.png")
+    return PretrainResult(
+        folder=store.path("pretrain"),
+        clean=manifest["content"],
+        settings=settings.model_dump(mode="json"),
+        versions={name: version for name in _LIBRARIES if (version := _version(name))},
+        device=name_of(device),
+        workers=processes,
+        parameters=sum(p.numel() for p in after.parameters()),
+        steps=opened.state.step,
+        speed=_speed(curve, settings, name_of(device), processes),
+        samples=Samples(len(index.train), len(index.held), opened.batches.skipped()),
+        losses=tuple(curve.losses),
+        rates=tuple(curve.rates),
+        gradients=tuple(curve.gradients),
+        held_out_loss=_held_out_loss(opened, settings, device),
+        probe=tuple(probe),
+        not_probed=not_probed,
+        pictures={name: f"{name}.png" for name in drawn},
+    )
 
-    def see(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        with torch.inference_mode():
-            seen = features(vit, torch.from_numpy(pixels).to(device))
-            return np.asarray(seen.double().cpu())
 
-    return see
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
-def _probes(run: RunFile, before: Features, after: Features) -> tuple[tuple[Probe, ...], dict[str, str]]:
-    """Probes of all benchmarks that allow one, and why the others do not."""
-    done: list[Probe] = []
+def _speed(curve: Curve, settings: PretrainSettings, device: str, devices: int) -> Speed:
+    seconds = max(curve.seconds, 1e-9)
+    rate = curve.images / seconds
+    mfu = speed.used(settings, rate, device, devices)
+    return Speed(round(seconds, 3), round(rate, 1), round(sum(curve.waits) / seconds, 4), mfu)
+
+
+def _probes(
+    run: RunFile, opened: Opened, before: VisionTransformer, after: VisionTransformer
+) -> tuple[list[Probe], dict[str, str]]:
+    """Probes of all benchmarks that allow one, and of the held-out split; and why the others do not."""
+    settings, done = run.pretrain, list[Probe]()
+    nets = {"raw pixels": raw_pixels, "untrained": frozen(before), "trained": frozen(after)}
     not_probed: dict[str, str] = {}
     for name, where in sorted(run.benchmarks.items()):
-        pictures = labelled(where, run.pretrain.image_size, run.signatures.max_pixels)
-        found = probe(name, pictures, before, after, run.pretrain.shots)
-        if isinstance(found, Probe):
-            done.append(found)
-        else:
-            not_probed[name] = found
-    return tuple(done), not_probed
+        found = labelled(where, settings.image_size, run.signatures.max_pixels)
+        each, why_not = probes(name, see(found, nets), settings)
+        done += each
+        not_probed |= {name: why_not} if why_not else {}
+    if settings.objective == "label" and len(opened.data.held):
+        rows, held = _of_split(opened)
+        each, why_not = probes("held out", see(_labelled(opened, rows, settings), nets, held), settings)
+        done += each
+        not_probed |= {"held out": why_not} if why_not else {}
+    return done, not_probed
 
 
-def _write(store: Store, result: PretrainResult, model: TwoTowers, curve: Curve) -> None:
-    """The checkpoint, the curve, and last the summary: where it is, the others are."""
+def _of_split(opened: Opened) -> tuple[list[int], NDArray[np.bool_]]:
+    """The training rows and then those held out; and which these are."""
+    rows = np.concatenate([opened.data.train, opened.data.held])
+    return rows.tolist(), np.arange(len(rows)) >= len(opened.data.train)
+
+
+def _labelled(opened: Opened, rows: list[int], settings: PretrainSettings) -> Iterator[tuple[str, Pixels]]:
+    """Rows of the clean shards as a benchmark; one that cannot be read is grey, so that the split stays as it is."""
+    grey = np.full((settings.image_size, settings.image_size, 3), 128, np.uint8)
+    for row in rows:
+        pixels = opened.batches.squares([row], settings.image_size)[0]
+        yield opened.data.labels[row][0], grey if pixels is None else pixels
+
+
+def _held_out_loss(opened: Opened, settings: PretrainSettings, device: torch.device) -> float | None:
+    """The mean loss on held-out samples, in batches as in training (a contrastive loss depends on their size)."""
+    net, size = opened.state.kept, opened.batches.size
+    rows = opened.data.held.tolist()
+    chunks = [rows[at : at + size] for at in range(0, len(rows), size)]
+    whole = [chunk for chunk in chunks if len(chunk) == size or not settings.captions]
+    net.eval()
+    with torch.inference_mode():
+        plain = settings.model_copy(update={"mixup": 0.0})
+        goal = objective(plain, len(opened.data.classes))
+        losses = [
+            (len(chunk), float(loss_of(net, goal, opened.batches.still(chunk), plain, device))) for chunk in whole
+        ]
+    seen = sum(n for n, _ in losses)
+    return math.fsum(n * loss for n, loss in losses) / seen if seen else None
+
+
+def _shown(opened: Opened, settings: PretrainSettings) -> Pixels:
+    """Some pictures to look at the net with, (N, S, S, 3) uint8: held out where there are any."""
+    rows = (opened.data.held if len(opened.data.held) else opened.data.train)[: pictures.SHOWN].tolist()
+    found = [pixels for pixels in opened.batches.squares(rows, settings.image_size) if pixels is not None]
+    return np.stack(found) if found else np.empty((0, settings.image_size, settings.image_size, 3), np.uint8)
+
+
+def _write(store: Store, result: PretrainResult, model: nn.Module, classes: list[str]) -> None:
+    """The checkpoint, and last the summary: where it is, the others are."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    about = {"settings": json.dumps(result.settings, sort_keys=True), "clean": result.clean}
-    store.write_bytes(save(weights, about), "pretrain", "checkpoint.safetensors")
-    store.write_bytes(_plot(curve), "pretrain", "loss.png")
+    about = {"settings": result.settings, "clean": result.clean, "classes": classes}
+    said = {name: json.dumps(value, sort_keys=True) for name, value in about.items()}
+    store.write_bytes(save(weights, said), "pretrain", "checkpoint.safetensors")
     store.write_json(asdict(result), "pretrain", "summary.json")
-
-
-def _plot(curve: Curve) -> bytes:
-    """The loss over the steps, as PNG; greys and a clear ground, so that it stands on a light and on a dark page."""
-    grey = "#808891"
-    figure = Figure(figsize=(7, 3), dpi=120, layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel="contrastive loss")
-    axes.plot(range(1, len(curve.losses) + 1), curve.losses, color="#3f86d8", linewidth=1.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(grey)
-    axes.tick_params(colors=grey)
-    axes.xaxis.label.set_color(grey)
-    axes.yaxis.label.set_color(grey)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", transparent=True)
-    return png.getvalue()

@@ -1,32 +1,41 @@
-"""The few-shot probe, as big_vision does it: ridge regression on frozen features of a few images a class."""
+"""Probes of a benchmark: what its images' features are good for, before and after training, and of raw pixels."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from curate import sources
+from curate.pretrain import fewshot
 from curate.pretrain.data import square
 from curate.pretrain.result import Estimate, Probe
+from curate.pretrain.settings import PretrainSettings
 from curate.sources import SourceSettings
 
-Features = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+Pixels = NDArray[np.uint8]
+Features = Callable[[Pixels], NDArray[np.float64]]
 """Frozen features: (B, S, S, 3) uint8 -> (B, D) float64."""
 
-L2 = 2.0**10
-_BIAS = 100.0
-"""A constant feature as large as this is hardly held back by the ridge: the bias."""
-_SEEDS = (0, 1, 2)
-_T = 4.302653
-"""97.5 % point of Student's t with 2 degrees of freedom: the mean of 3 draws."""
 _BATCH = 256
+_RAW_SIDE = 16
 
 
-def labelled(where: SourceSettings, side: int, max_pixels: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+class Seen(NamedTuple):
+    """Labelled images as each net sees them: labels, `held` (N,) bool where a split is given, and features by net."""
+
+    labels: list[str]
+    held: NDArray[np.bool_] | None
+    features: dict[str, NDArray[np.float64]]
+
+
+def labelled(where: SourceSettings, side: int, max_pixels: int) -> Iterator[tuple[str, Pixels]]:
     """Every readable image of a benchmark that has a label: (label, (side, side, 3) uint8)."""
     for shard in sources.find(where):
         for sample in sources.read(shard):
@@ -34,76 +43,80 @@ def labelled(where: SourceSettings, side: int, max_pixels: int) -> Iterator[tupl
                 yield sample.label, pixels
 
 
-def probe(
-    name: str, pictures: Iterator[tuple[str, NDArray[np.uint8]]], before: Features, after: Features, shots: int
-) -> Probe | str:
-    """Probe a benchmark with the net before and after training, on the same draws; or why it cannot be probed.
-
-    Of each class `shots` images are fitted and all others tested; classes too small to leave one to test are left out.
-    """
-    labels, first, second = _features(pictures, before, after)
-    if not labels:
-        return "no readable image has a label"
-    counts = Counter(labels)
-    classes = sorted(label for label, count in counts.items() if count > shots)
-    if len(classes) < 2:
-        return f"fewer than 2 classes have more than {shots} images"
-    keep = [row for row, label in enumerate(labels) if counts[label] > shots]
-    y = np.array([classes.index(labels[row]) for row in keep])
-    scores = [[few_shot(x[keep], y, shots, seed) for seed in _SEEDS] for x in (first, second)]
-    return Probe(
-        benchmark=name,
-        classes=len(classes),
-        tested=len(keep) - shots * len(classes),
-        shots=shots,
-        seeds=len(_SEEDS),
-        chance=1 / len(classes),
-        untrained=estimate(scores[0]),
-        trained=estimate(scores[1]),
-        gain=estimate([b - a for a, b in zip(*scores, strict=True)], least=-1),
-    )
+def raw_pixels(pixels: Pixels) -> NDArray[np.float64]:
+    """What a probe can do without any net: 16 x 16 pixels, (B, S, S, 3) uint8 -> (B, 768) float64, 0 to 1."""
+    small = [cv2.resize(one, (_RAW_SIDE, _RAW_SIDE), interpolation=cv2.INTER_AREA) for one in pixels]
+    return np.stack(small).reshape(len(pixels), -1) / 255.0
 
 
-def few_shot(x: NDArray[np.float64], y: NDArray[np.int64], shots: int, seed: int) -> float:
-    """Accuracy on the rest after fitting `shots` rows a class: x (N, D) features, y (N,) classes from 0."""
-    rng = np.random.default_rng(seed)
-    fitted = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:shots] for c in range(y.max() + 1)])
-    rest = np.setdiff1d(np.arange(len(y)), fitted)
-    mean, spread = x[fitted].mean(axis=0), x[fitted].std(axis=0) + 1e-5
-    seen = np.pad((x - mean) / spread, ((0, 0), (0, 1)), constant_values=_BIAS)
-    weights = ridge(seen[fitted], np.eye(y.max() + 1)[y[fitted]] * 2 - 1, L2)
-    return float(((seen[rest] @ weights).argmax(axis=1) == y[rest]).mean())
-
-
-def ridge(x: NDArray[np.float64], y: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
-    """Weights W (D, C) that minimise |xW - y|^2 + l2 |W|^2 for x (N, D) and y (N, C).
-
-    By the smaller of the two systems: (x'x + l2 I) W = x'y, or W = x'(xx' + l2 I)^-1 y.
-    """
-    rows, columns = x.shape
-    if rows < columns:
-        return np.asarray(x.T @ np.linalg.solve(x @ x.T + l2 * np.eye(rows), y))
-    return np.asarray(np.linalg.solve(x.T @ x + l2 * np.eye(columns), x.T @ y))
-
-
-def estimate(scores: list[float], least: float = 0) -> Estimate:
-    """Mean of the draws and its 95 % interval, held within `least` and 1."""
-    mean = float(np.mean(scores))
-    half = _T * float(np.std(scores, ddof=1)) / len(scores) ** 0.5
-    return Estimate(mean, max(least, mean - half), min(1.0, mean + half))
-
-
-def _features(
-    pictures: Iterator[tuple[str, NDArray[np.uint8]]], before: Features, after: Features
-) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Labels, and both nets' features of the pictures, which are read once."""
+def see(
+    pictures: Iterator[tuple[str, Pixels]], nets: Mapping[str, Features], held: NDArray[np.bool_] | None = None
+) -> Seen:
+    """Features of pictures that are read once."""
     labels: list[str] = []
-    found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in nets}
     while batch := list(islice(pictures, _BATCH)):
         labels += [label for label, _ in batch]
         pixels = np.stack([pixels for _, pixels in batch])
-        found.append((before(pixels), after(pixels)))
-    if not found:
-        return [], np.empty((0, 0)), np.empty((0, 0))
-    first, second = zip(*found, strict=True)
-    return labels, np.concatenate(first), np.concatenate(second)
+        for name, net in nets.items():
+            found[name].append(net(pixels))
+    return Seen(labels, held, {name: np.concatenate(x) if x else np.empty((0, 0)) for name, x in found.items()})
+
+
+def probes(name: str, seen: Seen, settings: PretrainSettings) -> tuple[list[Probe], str | None]:
+    """All probes that a benchmark allows; and why it allows none, else None.
+
+    The last net of `seen` is the trained one; it gains on the one before it. All nets are probed on the same draws.
+    """
+    if not seen.labels:
+        return [], "no readable image has a label"
+    done = [_probe(name, f"{n} shot{'s' if n > 1 else ''}", seen, settings, n) for n in settings.shots]
+    if len(set(seen.labels)) > 1:
+        done += [_probe(name, method, seen, settings, None) for method in _WHOLE]
+    found = [probe for probe in done if probe]
+    fewest = min(settings.shots)
+    return found, None if found else f"fewer than 2 classes have more than {fewest} image{'s' if fewest > 1 else ''}"
+
+
+_WHOLE = {"nearest neighbours": fewshot.nearest, "linear": fewshot.linear}
+
+
+def _probe(name: str, method: str, seen: Seen, settings: PretrainSettings, shots: int | None) -> Probe | None:
+    """One probe of one benchmark; None when fewer than 2 classes have images both to fit and to test."""
+    keep, y, classes = _usable(seen, shots or 1)
+    if classes < 2:
+        return None
+    held = None if seen.held is None else seen.held[keep]
+    splits = [fewshot.split(y, shots, seed, held) for seed in range(settings.probe_seeds)]
+    fit = _WHOLE.get(method, fewshot.few_shot)
+    scores = {net: [fit(x[keep], y, rows) for rows in splits] for net, x in seen.features.items()}
+    *_, before, after = scores.values()
+    return Probe(
+        benchmark=name,
+        method=method,
+        classes=classes,
+        tested=len(splits[0].tested),
+        seeds=settings.probe_seeds,
+        chance=1 / classes,
+        nets={net: estimate(each) for net, each in scores.items()},
+        gain=estimate([b - a for a, b in zip(before, after, strict=True)], least=-1),
+    )
+
+
+def _usable(seen: Seen, shots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Rows of the classes that have `shots` images to fit and one more to test, their classes from 0, and how many."""
+    held = np.zeros(len(seen.labels), bool) if seen.held is None else seen.held
+    free = Counter(label for label, out in zip(seen.labels, held.tolist(), strict=True) if not out)
+    tests = free if seen.held is None else Counter(x for x, out in zip(seen.labels, held.tolist(), strict=True) if out)
+    more = 1 if seen.held is None else 0
+    classes = sorted(label for label in free if free[label] >= shots + more and tests[label])
+    known = {label: at for at, label in enumerate(classes)}
+    keep = np.array([row for row, label in enumerate(seen.labels) if label in known], np.int64)
+    return keep, np.array([known[seen.labels[row]] for row in keep], np.int64), len(classes)
+
+
+def estimate(scores: list[float], least: float = 0) -> Estimate:
+    """Mean and its 95 % interval by Student's t, held within `least` and 1."""
+    n, mean = len(scores), float(np.mean(scores))
+    half = float(stdtrit(n - 1, 0.975) * np.std(scores, ddof=1)) / n**0.5
+    return Estimate(mean, max(least, mean - half), min(1.0, mean + half))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -10,44 +10,60 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over the probe's draws, and its 95 % interval (Student's t)."""
+    """A mean, and its 95 % interval."""
 
     mean: float
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.mean:.1%} ({self.low:.1%} to {self.high:.1%})"
+
 
 @dataclass(frozen=True)
 class Probe:
-    """Few-shot accuracy on one benchmark, `tested` images of `classes` classes, before and after training.
+    """Accuracy of one method on one benchmark, `tested` images of `classes` classes, by what it was given to see.
 
-    `gain` is trained less untrained, draw by draw.
+    `nets` holds raw pixels, the net before training and after it, in that order where they were probed; `gain` is
+    trained less untrained, draw by draw, over `seeds` draws; None where there is nothing to compare with.
     """
 
     benchmark: str
+    method: str
     classes: int
     tested: int
-    shots: int
     seeds: int
     chance: float
-    untrained: Estimate
-    trained: Estimate
-    gain: Estimate
+    nets: dict[str, Estimate]
+    gain: Estimate | None
 
 
 @dataclass(frozen=True)
 class Samples:
-    """How many samples of the clean shards were read for training, and how many were not, by reason."""
+    """How many samples of the clean shards are trained on, how many are held out, and how many neither, by reason."""
 
     used: int
+    held_out: int
     skipped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of training, images a second in it, the share of it that waited for data, and of a GPU's peak (MFU)."""
+
+    seconds: float
+    images_per_second: float
+    waiting: float
+    mfu: float | None
 
 
 @dataclass(frozen=True)
 class PretrainResult:
     """A finished pretraining: on which clean shards (`clean`, digest of their content), how, and how it went.
 
-    `losses` has one value a step; `not_probed` says why a benchmark has no probe; `folder` holds the files.
+    `losses`, `rates` and `gradients` have one value a step; `held_out_loss` is that of the kept weights on samples that
+    were never trained on, None without any; `not_probed` says why a benchmark has no probe;
+    `pictures` are files in `folder`.
     """
 
     folder: str
@@ -55,28 +71,41 @@ class PretrainResult:
     settings: dict[str, Any]
     versions: dict[str, str]
     device: str
+    workers: int
     parameters: int
     steps: int
-    seconds: float
-    images_per_second: float
+    speed: Speed
     samples: Samples
     losses: tuple[float, ...]
+    rates: tuple[float, ...]
+    gradients: tuple[float, ...]
+    held_out_loss: float | None
     probe: tuple[Probe, ...]
     not_probed: dict[str, str]
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def __rich__(self) -> Table:
         """The result for the terminal."""
         table = Table(title="Pretraining", title_justify="left", show_header=False)
-        table.add_row("loss", f"{self.losses[0]:.3f} -> {self.losses[-1]:.3f} in {self.steps:,} steps")
-        table.add_row("speed", f"{self.images_per_second:,.0f} images/s on {self.device}, {self.seconds:.0f} s")
+        held = "" if self.held_out_loss is None else f"; {self.held_out_loss:.3f} held out"
+        table.add_row("loss", f"{self.losses[0]:.3f} -> {self.losses[-1]:.3f} in {self.steps:,} steps{held}")
+        mfu = "" if self.speed.mfu is None else f", MFU {self.speed.mfu:.1%}"
+        where = f"{self.device}, {self.workers} workers" if self.workers > 1 else self.device
+        waiting = f"{self.speed.waiting:.0%} of it waiting for data"
+        rate = f"{self.speed.images_per_second:,.0f} images/s on {where}"
+        table.add_row("speed", f"{rate}, {self.speed.seconds:.0f} s, {waiting}{mfu}")
         skipped = "".join(f", {count:,} skipped for {why}" for why, count in self.samples.skipped.items() if count)
-        table.add_row("samples", f"{self.samples.used:,} used{skipped}")
-        for p in self.probe:
-            found = f"{p.trained.mean:.1%} ({p.trained.low:.1%} to {p.trained.high:.1%})"
-            table.add_row(
-                f"{p.benchmark}, {p.shots} shots",
-                f"{found}, untrained {p.untrained.mean:.1%}, chance {p.chance:.1%}, {p.tested:,} images",
-            )
-        for name, why in self.not_probed.items():
-            table.add_row(name, f"not probed: {why}")
+        out = f", {self.samples.held_out:,} held out" if self.samples.held_out else ""
+        table.add_row("samples", f"{self.samples.used:,} used{out}{skipped}")
+        add_probes(table, self.probe, self.not_probed)
         return table
+
+
+def add_probes(table: Table, probe: tuple[Probe, ...], not_probed: dict[str, str]) -> None:
+    """A row of two columns for each probe, and for each benchmark that has none."""
+    for p in probe:
+        others = [f"{net} {e.mean:.1%}" for net, e in list(p.nets.items())[:-1]]
+        said = ", ".join([str(list(p.nets.values())[-1]), *others, f"chance {p.chance:.1%}", f"{p.tested:,} images"])
+        table.add_row(f"{p.benchmark}, {p.method}", said)
+    for name, why in not_probed.items():
+        table.add_row(name, f"not probed: {why}")

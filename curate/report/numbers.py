@@ -65,12 +65,18 @@ class Audit:
 
 @dataclass(frozen=True)
 class Copies:
-    """Samples that repeat a kept one: all of them, byte for byte, nearly; and the groups that they form with it."""
+    """Samples that repeat a kept one: all of them, byte for byte, nearly, in meaning; the groups they form with it.
+
+    `missed` is the share of near descriptors that lie in cells that are not searched, measured on a sample; null where
+    none are searched for, or none were found there.
+    """
 
     samples: int
     byte_equal: int
     near: int
     groups: int
+    semantic: int = 0
+    missed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def count(run: RunFile, store: Store) -> Summary:
         funnel=_funnel(fates),
         statuses=_yields(fates),
         benchmarks=_audits(run, store),
-        duplicates=_copies(store),
+        duplicates=_copies(store, missed=_missed(store) if "cells" in manifests else None),
         emitted=emitted,
         stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
         versions=_versions(list(manifests.values())),
@@ -207,10 +213,18 @@ def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
     return Counter({row["values"]: row["counts"] for row in pc.value_counts(rows["benchmark"]).to_pylist()})
 
 
-def _copies(store: Store) -> Copies:
+def _missed(store: Store) -> float | None:
+    """The share of near pairs that lie in cells that are not searched, as the sample says."""
+    cells = store.dataset("cells").read_all(["pairs", "missed"])
+    pairs, missed = (pc.sum(cells[name]).as_py() or 0 for name in ("pairs", "missed"))
+    return missed / pairs if pairs else None
+
+
+def _copies(store: Store, missed: float | None) -> Copies:
     table = store.dataset("duplicates").read_all(["kind", "group"])
-    equal = pc.sum(pc.equal(table["kind"], "byte_equal")).as_py() or 0
-    return Copies(table.num_rows, equal, table.num_rows - equal, pc.count_distinct(table["group"]).as_py())
+    kinds = Counter(table["kind"].to_pylist())
+    groups = pc.count_distinct(table["group"]).as_py()
+    return Copies(table.num_rows, kinds["byte_equal"], kinds["near"], groups, kinds["semantic"], missed)
 
 
 def _stage(name: str, manifest: dict[str, Any]) -> Stage:

@@ -81,10 +81,11 @@ def _flat(settings: Any, path: str = "") -> list[tuple[str, str]]:
 
 
 def _pretraining(store: Store) -> dict[str, Any] | None:
-    """The pretraining's summary, its curve as `plot`, and if it is `stale`: made of other clean shards than these."""
+    """The pretraining's summary, its pictures by name as `plots`, and if it is `stale`: made of other clean shards."""
     found = store.read_json("pretrain", "summary.json")
     if found is None:
         return None
-    plot = base64.b64encode(store.fs.cat_file(store.path("pretrain", "loss.png"))).decode("ascii")
+    drawn = {name: store.fs.cat_file(store.path("pretrain", file)) for name, file in found["pictures"].items()}
+    plots = {name: f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}" for name, png in drawn.items()}
     clean = store.read_json("clean", "manifest.json") or {}
-    return {**found, "plot": f"data:image/png;base64,{plot}", "stale": found["clean"] != clean.get("content")}
+    return {**found, "plots": plots, "stale": found["clean"] != clean.get("content")}

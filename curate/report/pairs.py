@@ -58,19 +58,21 @@ class Gallery:
 def galleries(store: Store, settings: ReportSettings, drawn: Collection[str]) -> list[Gallery]:
     """One gallery a benchmark with matches, `pairs` in all (one each at least), and up to `duplicates`.
 
-    Matches named in `drawn`, the review's random sample, are shown whatever `pairs` says.
+    Matches named in `drawn`, the review's random sample, are shown whatever `pairs` says. Keepers of earlier runs are
+    not shown: their pictures are not this run's to read.
     """
     most = settings.pairs
     matches = store.dataset("contamination").read_all()
     names = sorted(pc.unique(matches["benchmark"]).to_pylist())
     each = min(most, max(1, most // max(1, len(names))))
     found = [_gallery(name, matches.filter(pc.equal(matches["benchmark"], name)), each, drawn) for name in names]
-    return [*found, _gallery("", store.dataset("duplicates").read_all(), settings.duplicates, ())]
+    copies = store.dataset("duplicates").read_all()
+    return [*found, _gallery("", copies.filter(pc.is_null(copies["keeper_run"])), settings.duplicates, ())]
 
 
 _NEAREST_FIRST = {
     "contamination": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
-    "duplicates": [("kind", "ascending"), ("distance", "ascending"), ("similarity", "descending")],
+    "duplicates": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
 }
 
 
@@ -96,28 +98,27 @@ def _pair(name: str, row: dict[str, Any], drawn: Collection[str]) -> Pair:
         match,
         row["kind"],
         row.get("view", ""),
-        row["score" if name else "similarity"],
+        row["score"],
         tuple(said.split()[0] for said in changed(row).split(", ") if said) if name else (),
-        in_words(row) if name else _of_duplicate(row),
+        in_words(row),
         named in drawn,
     )
 
 
 def in_words(row: dict[str, Any]) -> str:
-    """What was measured of a contamination match, and how its image was changed."""
+    """What was measured of a contamination match or a duplicate, and how a benchmark's image was changed."""
     if row["verified_by"] == "bytes":
         return "the same bytes"
-    what = "of thumbnails, correlation" if row["verified_by"] == "thumbnails" else "aligned, agreement"
-    said = [f"{what} {row['score']:.2f}, at least {row['threshold']:.2f}"]
+    said = [f"{_MEASURED[row['verified_by']]} {row['score']:.2f}, at least {row['threshold']:.2f}"]
     if row["distance"] is not None:
         said.append(f"hashes {row['distance']} bit apart")
-    if row["cosine"] is not None:
+    if row["cosine"] is not None and row["verified_by"] != "embedding":
         said.append(f"cosine {row['cosine']:.2f}")
-    return " · ".join([*said, *([changes] if (changes := changed(row)) else [])])
+    return " · ".join([*said, *([changes] if "view" in row and (changes := changed(row)) else [])])
 
 
-def _of_duplicate(row: dict[str, Any]) -> str:
-    if row["kind"] == "byte_equal":
-        return "the same bytes"
-    near = f"hashes {row['distance']} bit apart, at most {row['threshold']}"
-    return f"{near} · of thumbnails, correlation {row['similarity']:.2f}"
+_MEASURED = {
+    "thumbnails": "of thumbnails, correlation",
+    "alignment": "aligned, agreement",
+    "embedding": "of like meaning, cosine",
+}

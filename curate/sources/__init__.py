@@ -1,20 +1,23 @@
-"""Where samples come from: WebDataset tars (also img2dataset's, with their Parquet beside), Parquet with image bytes,
-and image folders, read where they lie. The corpus and the benchmarks enter through this one door.
+"""Where samples come from: WebDataset tars (also img2dataset's, with their Parquet beside, and CLIP benchmark's, with
+their number in `nshards.txt`), Parquet with image bytes, TFDS' TFRecord, and image folders, read where they lie. The
+corpus and the benchmarks enter through this one door.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 import fsspec
 from braceexpand import braceexpand
 from fsspec.core import has_magic
 
-from curate.errors import SourceError
-from curate.sources import folder, parquet, webdataset
+from curate.errors import CurateError, SourceError
+from curate.sources import folder, parquet, tfrecord, torchvision, webdataset
 from curate.sources.base import IMAGES, Kind, Sample, Shard, SourceSettings, info_digest
 
 __all__ = ["IMAGES", "Sample", "Shard", "SourceSettings", "find", "list_files", "read"]
@@ -22,25 +25,95 @@ __all__ = ["IMAGES", "Sample", "Shard", "SourceSettings", "find", "list_files", 
 
 def find(settings: SourceSettings) -> list[Shard]:
     """List the shards under `settings.path` without reading them; SourceError when there are none."""
+    with _hub_told(settings.path):
+        return _find(settings)
+
+
+def _find(settings: SourceSettings) -> list[Shard]:
     fs, _ = fsspec.core.url_to_fs(settings.path)
     kind = _kind(fs, settings)
-    if kind == "folder":
-        return folder.find(fs, settings)
+    if kind == "folder" and settings.format == "auto" and _has(fs, settings.path, "nshards.txt"):
+        kind, settings = "tar", settings.model_copy(update={"path": _numbered(fs, settings.path)})
+    if settings.rows and kind not in ("parquet", "tfrecord"):
+        raise SourceError(f"{settings.path}: `rows` are cut out of Parquet and TFRecord, not out of a {kind}")
+    if kind in ("folder", "torchvision"):
+        return folder.find(fs, settings) if kind == "folder" else torchvision.find(fs, settings)
     files = list_files(settings.path)
     names = _names(list(files), f".{kind}")
-    named = zip(names, files.items(), strict=True)
-    if kind == "parquet":
-        return [Shard(name, kind, (file,), digest, settings=settings) for name, (file, digest) in named]
-    listing = _Listing(fs)
-    return [_tar_shard(name, file, digest, listing)._replace(settings=settings) for name, (file, digest) in named]
+    shards = [
+        Shard(name, kind, (file,), digest, settings=settings)
+        for name, (file, digest) in zip(names, files.items(), strict=True)
+    ]
+    if kind == "tar":
+        listing = _Listing(fs)
+        return [_beside(shard, listing) for shard in shards]
+    return _cut(fs, shards, settings.rows)
 
 
 def read(shard: Shard, max_bytes: int = 100 * 2**20) -> Iterator[Sample]:
     """Yield every sample of a shard in its order, lost ones included, reading the shard once from front to back."""
     max_bytes = shard.settings.max_bytes if shard.settings else max_bytes
-    fs, _ = fsspec.core.url_to_fs(shard.files[0])
-    readers = {"tar": webdataset.read, "parquet": parquet.read, "folder": folder.read}
-    return readers[shard.kind](fs, shard, max_bytes)
+    with _hub_told(shard.files[0]):
+        fs, _ = fsspec.core.url_to_fs(shard.files[0])
+        samples = _READ[shard.kind](fs, shard, max_bytes)
+        yield from samples if shard.rows is None else islice(samples, *shard.rows)
+
+
+_READ = {
+    "tar": webdataset.read,
+    "parquet": parquet.read,
+    "folder": folder.read,
+    "tfrecord": tfrecord.read,
+    "torchvision": torchvision.read,
+}
+
+
+@contextmanager
+def _hub_told(path: str) -> Iterator[None]:
+    """Tell in one line why the hub gave nothing: its client's exceptions are of many kinds, and long."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except Exception as error:
+        if not path.startswith("hf://"):
+            raise
+        if isinstance(error, ImportError):
+            raise SourceError(f"{path}: to read from the hub, pip install 'curate[hub]'") from None
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise SourceError(f"{path}: the hub gave nothing: {why}; try again, or give a `path`") from None
+
+
+def _has(fs: Any, folder: str, name: str) -> bool:
+    return bool(fs.exists(f"{folder.rstrip('/')}/{name}"))
+
+
+def _numbered(fs: Any, folder: str) -> str:
+    """The tars of a folder that says in `nshards.txt` how many there are, as CLIP benchmark's do: 0.tar, 1.tar, ..."""
+    base = folder.rstrip("/")
+    said = fs.cat_file(f"{base}/nshards.txt").decode("ascii", "replace").strip()
+    if not said.isdecimal() or not int(said):
+        raise SourceError(f"{base}/nshards.txt: it says {said[:40]!r}, not how many tars there are; fetch it again")
+    return f"{base}/{{0..{int(said) - 1}}}.tar"
+
+
+def _cut(fs: Any, shards: list[Shard], rows: tuple[int, int] | None) -> list[Shard]:
+    """Number the rows of all files, where the format tells their counts, and keep those that are wanted."""
+    kind = shards[0].kind
+    if kind == "parquet" and rows is None:
+        return shards  # nothing has to be opened
+    counts = (parquet.counts if kind == "parquet" else tfrecord.counts)(fs, [shard.files[0] for shard in shards])
+    start, stop = rows or (0, sum(counts))
+    if not 0 <= start < stop <= sum(counts):
+        raise SourceError(f"{shards[0].files[0]}: `rows` = [{start}, {stop}] of {sum(counts):,} rows in all files")
+    wanted, first = [], 0
+    for shard, count in zip(shards, counts, strict=True):
+        mine = max(0, start - first), min(count, stop - first)
+        if mine[0] < mine[1]:
+            digest = hashlib.sha256(f"{shard.digest} {mine}".encode()).hexdigest()
+            wanted.append(shard._replace(first=first, rows=mine, digest=digest))
+        first += count
+    return wanted
 
 
 def list_files(path: str) -> dict[str, str]:
@@ -66,6 +139,8 @@ def _expand(path: str) -> list[str]:
 
 
 def _kind(fs: Any, settings: SourceSettings) -> Kind:
+    if settings.dataset:
+        return "torchvision"
     if settings.format != "auto":
         return "tar" if settings.format == "webdataset" else settings.format
     path = settings.path.rstrip("/")
@@ -73,9 +148,22 @@ def _kind(fs: Any, settings: SourceSettings) -> Kind:
         return "parquet"
     if path.endswith(".tar"):
         return "tar"
+    if ".tfrecord" in path.rpartition("/")[2]:
+        return "tfrecord"
     if fs.isdir(path):
         return "folder"
-    raise SourceError(f"{settings.path}: neither *.tar, *.parquet nor a folder; set `format`")
+    if fs.exists(path):
+        raise SourceError(f"{settings.path}: neither *.tar, *.parquet nor a folder; set `format`")
+    raise SourceError(f"{settings.path}: nothing there{_beside_it(fs, path)}")
+
+
+def _beside_it(fs: Any, path: str) -> str:
+    """What is there where a path is not: perhaps another split."""
+    try:
+        there = sorted(p.rpartition("/")[2] for p in fs.ls(fs._parent(path), detail=False))
+    except OSError:
+        return ""
+    return f"; beside it: {', '.join(there[:5])}" if there else ""
 
 
 class _Listing:
@@ -117,8 +205,8 @@ def _names(paths: list[str], suffix: str) -> list[str]:
     raise SourceError(f"{paths[0]}: the same shard is listed twice")
 
 
-def _tar_shard(name: str, file: str, digest: str, listing: _Listing) -> Shard:
+def _beside(shard: Shard, listing: _Listing) -> Shard:
     """A tar, and the Parquet that img2dataset writes beside it when there is one: it lists what was not fetched too."""
-    beside = listing.match(file.removesuffix(".tar") + ".parquet")
-    digests = hashlib.sha256("".join([digest, *beside.values()]).encode()).hexdigest()
-    return Shard(name, "tar", (file, *beside), digests)
+    beside = listing.match(shard.files[0].removesuffix(".tar") + ".parquet")
+    digest = hashlib.sha256("".join([shard.digest, *beside.values()]).encode()).hexdigest()
+    return shard._replace(files=(*shard.files, *beside), digest=digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -12,24 +13,40 @@ from curate.ops.images import Fault
 from curate.ops.tars import unsafe
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
-Kind = Literal["tar", "parquet", "folder"]
+Kind = Literal["tar", "parquet", "folder", "tfrecord", "torchvision"]
 
 
 class SourceSettings(Settings):
     """Where samples are, and how to read them."""
 
-    path: str = Field(description="tars or Parquet (globs and braces allowed), or a folder of images; local or fsspec")
-    format: Literal["auto", "webdataset", "parquet", "folder"] = "auto"
+    path: str = Field(
+        description="tars, Parquet or TFRecord (globs and braces allowed), or a folder of images; local or fsspec"
+    )
+    format: Literal["auto", "webdataset", "parquet", "folder", "tfrecord"] = "auto"
+    rows: tuple[int, int] | None = Field(
+        None, description="Parquet and TFRecord: only the rows from the first number to before the second, of all files"
+    )
+    listed: str | None = Field(
+        None, description="folder: text file that names the images to take, the first word of each line"
+    )
     image_col: str | None = Field(None, description="Parquet: column of image bytes; found by name when not given")
     caption_col: str | None = Field(None, description="Parquet: column of captions; found by name when not given")
     key_col: str | None = Field(None, description="Parquet: column of keys; the row number when not given")
     label_col: str | None = Field(None, description="Parquet: column of class labels; found by name when not given")
+    dataset: str | None = Field(
+        None,
+        pattern=r"^(CIFAR10|CIFAR100|SVHN|Flowers102) (train|test)$",
+        description="torchvision: its class and the split, as `SVHN test`; the path is its file or folder",
+    )
     folder_shard: int = Field(1000, ge=1, description="folder: images a shard")
     max_bytes: int = Field(100 * 2**20, ge=1, description="larger members are not read, B")
 
 
 class Shard(NamedTuple):
-    """One shard of samples. `digest` tells its content from another's: what parts made of it are made from."""
+    """One shard of samples. `digest` tells its content from another's: what parts made of it are made from.
+
+    `first` is the number of its first row among those of all files, `rows` which of its own are wanted, if not all.
+    """
 
     name: str
     kind: Kind
@@ -37,6 +54,8 @@ class Shard(NamedTuple):
     digest: str
     root: str = ""
     settings: SourceSettings | None = None
+    first: int = 0
+    rows: tuple[int, int] | None = None
 
 
 class Sample(NamedTuple):
@@ -91,9 +110,21 @@ def printable(text: str) -> str:
 
 
 def info_digest(info: dict[str, Any]) -> str:
-    """Digest of what a store says of a file. Reading 100 TB to learn that nothing changed would be no help."""
+    """Digest of what a store says of a file. Reading 100 TB to learn that nothing changed would be no help.
+
+    The Hugging Face hub names a file's content; so does its cache, by the name of what a link leads to.
+    """
+    content = (info.get("lfs") or {}).get("sha256") or info.get("blob_id") or _blob(info.get("destination", ""))
+    if content:
+        return hashlib.sha256(f"{info.get('size')} {content}".encode()).hexdigest()
     changed = next((str(info[k]) for k in ("ETag", "etag", "mtime", "LastModified", "last_modified") if k in info), "")
     return hashlib.sha256(f"{info.get('size')} {changed}".encode()).hexdigest()
+
+
+def _blob(link: str) -> str:
+    """The digest of a file's content, where a link of the hub's cache names it."""
+    folder, _, name = str(link).rpartition("/")
+    return name if folder.endswith("blobs") and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name) else ""
 
 
 def as_text(value: Any) -> str | None:

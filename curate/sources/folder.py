@@ -17,6 +17,8 @@ def find(fs: Any, settings: SourceSettings) -> list[Shard]:
     listed = sorted(fs.find(root, detail=True).items())
     files = [(p, info_digest(i)) for p, i in listed if i["type"] == "file"]  # a named pipe would never end
     images = [(p, digest) for p, digest in files if p.rpartition(".")[2].lower() in IMAGES]
+    if settings.listed:
+        images = _listed(fs, settings.listed, root, images)
     if not images:
         raise SourceError(f"{settings.path}: no images ({', '.join(IMAGES)}) in this folder")
     shards: list[Shard] = []
@@ -27,6 +29,21 @@ def find(fs: Any, settings: SourceSettings) -> list[Shard]:
         urls = tuple(fs.unstrip_protocol(p) for p, _ in some)
         shards.append(Shard(f"{len(shards):05d}", "folder", urls, digest, fs.unstrip_protocol(root), settings))
     return shards
+
+
+def _listed(fs: Any, path: str, root: str, images: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The images that a file names, by their path below the folder, with or without extension; all must be there."""
+    try:
+        lines = fs.cat_file(fs._strip_protocol(path)).decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: it should name the images to take: {error}") from None
+    wanted = {line.split()[0].lstrip("/") for line in lines if line.strip() and not line.startswith("#")}
+    names = [p.removeprefix(root).lstrip("/") for p, _ in images]
+    taken = [{name, name.rpartition(".")[0]} & wanted for name in names]
+    missing = sorted(wanted.difference(*taken))
+    if missing:
+        raise SourceError(f"{path} names {len(wanted):,} images; {len(missing):,} are not in {root}, as {missing[0]}")
+    return [image for image, named in zip(images, taken, strict=True) if named]
 
 
 def read(fs: Any, shard: Shard, max_bytes: int) -> Iterator[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -30,6 +31,11 @@ def read(fs: Any, shard: Shard, max_bytes: int) -> Iterator[Sample]:
         for row in rows:
             lost = Sample(str(row["key"]), fault=_why_absent(row))
             yield keys.settle(_told(lost, row))
+
+
+def parse(data: bytes) -> Sample | None:
+    """The first sample of a tar's bytes, such as those that the index of a clean shard points at."""
+    return next(_group(io.BytesIO(data), len(data)), None)
 
 
 def _beside(fs: Any, shard: Shard) -> Listed:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import numpy as np
 import pyarrow as pa
-import simplejpeg
 from numpy.typing import NDArray
 
-from curate.errors import SourceError
-from curate.ops.alignment import Portrait, mirrored, portrait
 from curate.ops.columns import present, vectors
+from curate.ops.evidence import Both, Portraits
 from curate.ops.search import CosineIndex, HammingIndex
-from curate.ops.views import PREVIEW_AREA, Box
-
-_PORTRAITS = 1000
-"""Benchmark images held ready for alignment, each of about half a MiB."""
+from curate.ops.views import Box
 
 
 class HashIndex:
@@ -58,7 +51,7 @@ class Benchmark:
         kept, thumbnails = present(views["thumbnail"])
         self._thumbnails: dict[int, NDArray[np.uint8]] = dict(zip(kept.tolist(), thumbnails, strict=True))
         self._previews = views["preview"]
-        self._portraits: OrderedDict[int, tuple[Portrait, Portrait] | None] = OrderedDict()
+        self._portraits = Portraits(lambda image: self._previews[self._rows[image, "whole"]].as_py())
 
     def _numbered(self, views: pa.Table) -> list[int]:
         """Number the images, in `self.image` by view, in `self.names` by image; the first row of each."""
@@ -87,25 +80,6 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def portraits(self, image: int) -> tuple[Portrait, Portrait] | None:
-        """An image ready for alignment, as it is and mirrored; None if it has no preview. The last 1,000 are kept."""
-        if image not in self._portraits:
-            seen = opened(self._previews[self._rows[image, "whole"]].as_py())
-            self._portraits[image] = (seen, mirrored(seen)) if seen else None
-            if len(self._portraits) > _PORTRAITS:
-                self._portraits.popitem(last=False)
-        self._portraits.move_to_end(image)
-        return self._portraits[image]
-
-
-def opened(preview: bytes | None) -> Portrait | None:
-    """The portrait of a stored preview; SourceError where it is not a preview."""
-    if preview is None:
-        return None
-    try:
-        height, width = simplejpeg.decode_jpeg_header(preview)[:2]
-        if height * width > PREVIEW_AREA:
-            raise ValueError(f"it says that it is {width} x {height} px")
-        return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
-    except (ValueError, KeyError) as error:  # KeyError: simplejpeg, on a colour space it has no name for
-        raise SourceError(f"a stored preview is damaged: {error}; delete the part and make it again") from None
+    def portraits(self, image: int) -> Both | None:
+        """An image ready for alignment, as it is and mirrored; None if it has no preview."""
+        return self._portraits(image)

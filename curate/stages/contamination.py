@@ -16,9 +16,10 @@ from pydantic import Field
 from curate.config import Settings
 from curate.contracts import contract
 from curate.ops.columns import matrix, present, vectors
-from curate.ops.verify import SIDE, compare, similarity, square_of
+from curate.ops.evidence import BYTES, Evidence, aligned, opened
+from curate.ops.verify import SIDE, similarity, square_of
 from curate.ops.views import QUARTERS, TURNS, Box, square
-from curate.stages.benchmark import Benchmark, opened
+from curate.stages.benchmark import Benchmark
 
 VERSION = 3
 _REGIONS = ("whole", "square", *QUARTERS)
@@ -146,8 +147,7 @@ class Corpus:
 
 
 def _byte_equal(signatures: pa.Table, benchmark: Benchmark) -> Iterator[Match]:
-    same = {"kind": "byte_equal", "view": "whole~whole", "distance": 0, "verified_by": "bytes", "score": 1.0}
-    same |= {"threshold": 1.0, "mirrored": False, "rotation": 0.0, "shown": 1.0, "covers": 1.0}
+    same = {"kind": "byte_equal", "view": "whole~whole", "distance": 0, **BYTES._asdict()}
     for row, digest in enumerate(signatures["sha256"].to_pylist()):
         for seen in benchmark.by_bytes.get(digest, ()):
             yield Match(row, benchmark.image[seen], same)
@@ -202,34 +202,18 @@ def _by_thumbnails(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, l
     _, turn = benchmark.view(candidate.seen)
     box = benchmark.box(candidate.seen)
     covers = square(*corpus.sizes[candidate.row]) if candidate.region == "square" else Box(0, 0, 1, 1)
-    evidence = _proposal(candidate, benchmark) | {
-        "verified_by": "thumbnails",
-        "score": score,
-        "threshold": limits.min_similarity,
-        "mirrored": TURNS[turn].mirrored,
-        "rotation": float(TURNS[turn].rotation),
-        "shown": box.width * box.height,
-        "covers": covers.width * covers.height,
-    }
-    return Match(candidate.row, benchmark.image[candidate.seen], evidence)
+    mirrored, rotation = TURNS[turn].mirrored, float(TURNS[turn].rotation)
+    shares = box.width * box.height, covers.width * covers.height
+    evidence = Evidence("thumbnails", score, limits.min_similarity, mirrored, rotation, *shares)
+    return Match(candidate.row, benchmark.image[candidate.seen], _proposal(candidate, benchmark) | evidence._asdict())
 
 
 def _by_alignment(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:
     image = benchmark.image[candidate.seen]
-    mine, its = corpus.portrait(candidate.row), benchmark.portraits(image)
-    verdict = compare(mine, its, limits.min_agreement) if mine and its else None
-    if verdict is None or verdict.agreement < limits.min_agreement:
+    evidence = aligned(corpus.portrait(candidate.row), benchmark.portraits(image), limits.min_agreement)
+    if evidence is None:
         return None
-    evidence = _proposal(candidate, benchmark) | {
-        "verified_by": "alignment",
-        "score": verdict.agreement,
-        "threshold": limits.min_agreement,
-        "mirrored": verdict.mirrored,
-        "rotation": verdict.rotation,
-        "shown": verdict.shown,
-        "covers": verdict.covers,
-    }
-    return Match(candidate.row, image, evidence)
+    return Match(candidate.row, image, _proposal(candidate, benchmark) | evidence._asdict())
 
 
 def _proposal(candidate: Candidate, benchmark: Benchmark) -> dict[str, Any]:

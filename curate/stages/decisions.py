@@ -14,7 +14,7 @@ from curate.config import Settings
 from curate.contracts import contract
 from curate.stages.contamination import changed
 
-VERSION = 2
+VERSION = 3
 FACTS = ["width", "height", "contrast", "sharpness", "entropy", "one_colour"]
 COLUMNS = ["shard", "key", "url", "status", "message", *FACTS]
 
@@ -95,7 +95,7 @@ def _verdict(
             "threshold": float(match["threshold"]),
         }
     if copy:
-        keeper = {"match_shard": copy["keeper_shard"], "match_key": copy["keeper_key"]}
-        measure = {"score": float(copy["distance"]), "threshold": float(copy["threshold"])}
-        return {"rule": "duplicate", "detail": copy["kind"], **keeper, **measure}
+        keeper = {f"match_{name}": copy[f"keeper_{name}"] for name in ("run", "shard", "key")}
+        measure = {"score": float(copy["score"]), "threshold": float(copy["threshold"])}
+        return {"rule": "duplicate", "detail": f"{copy['kind']}, by {copy['verified_by']}", **keeper, **measure}
     return {"rule": "none"}

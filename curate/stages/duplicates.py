@@ -1,8 +1,16 @@
-"""Duplicates inside the corpus: which sample repeats which kept one. The one stage that needs all parts at once."""
+"""Duplicates inside the corpus: which sample repeats which kept one. The one stage that needs all parts at once.
+
+Rows are ranked, the best first. A row is dropped if, and only if, a kept row of better rank is the same picture by one
+of three notions: equal bytes; a near copy, proposed by the hash or the descriptor and verified by thumbnails or
+alignment; and, where asked for, an equal meaning, by the cosine of the embeddings alone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,116 +18,204 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from curate.config import Settings
 from curate.contracts import contract
 from curate.ops.columns import matrix
-from curate.ops.groups import connected, keepers
-from curate.ops.hashing import hamming
-from curate.ops.search import HammingIndex
-from curate.ops.verify import similarity
+from curate.ops.evidence import BYTES
+from curate.ops.groups import keepers
+from curate.ops.multihash import HashSearch
+from curate.ops.nearest import Ranks, Search
+from curate.ops.partition import Cells, CellSearch, Whole
+from curate.stages.copies import Helpers, Limits, Rows, Verdict, Verifier
 
-VERSION = 1
-COLUMNS = ["shard", "key", "status", "caption", "sha256", "width", "height", "hash256_whole", "thumbnail"]
+VERSION = 2
+_NAMES = ["shard", "key", "caption", "sha256", "format", "width", "height", "sharpness"]
+COLUMNS = [*_NAMES, "hash256_whole", "thumbnail", "preview", "embedding"]
+FORMATS = ("PNG", "TIFF", "BMP", "WEBP", "AVIF", "JPEG", "GIF")
+"""The better first: those that lose nothing, then those that lose least."""
 
-
-class DuplicatesSettings(Settings):
-    """When two samples of the corpus count as the same picture."""
-
-    near: bool = Field(True, description="near-duplicates too (compares all pairs of hashes), not only equal bytes")
-    radius: int = Field(40, ge=0, le=128, description="largest Hamming distance of 256-bit hashes, bit")
-    min_similarity: float = Field(0.9, ge=-1, le=1, description="least correlation of the thumbnails")
-
-
-def find(settings: DuplicatesSettings, candidates: pa.Table) -> pa.Table:
-    """Choose keepers among samples that may stay: columns `COLUMNS` of signatures -> contract `duplicates`.
-
-    The better sample is kept: more pixels, then the longer caption, then the smaller (shard, key). A sample is dropped
-    only for a kept one with the same bytes, or within `radius` and at least as similar as `min_similarity`; of several,
-    the nearest. The order of the rows given does not matter.
-    """
-    candidates = candidates.sort_by([("shard", "ascending"), ("key", "ascending")])
-    order = _best_first(candidates)
-    pairs = _Pairs(settings, candidates, order)
-    keeper = keepers(order, pairs.cells, pairs.near, pairs.judge)
-    dropped = np.flatnonzero(keeper != np.arange(len(keeper)))
-    group = connected(len(keeper), ((int(r), int(keeper[r])) for r in dropped))
-    return _table(settings, candidates, pairs, keeper, dropped, group)
+Preference = Literal["pixels", "format", "caption", "sharpness"]
 
 
-def _best_first(candidates: pa.Table) -> NDArray[np.int64]:
-    """Row numbers, best sample first; rows stand sorted by (shard, key), which settles ties."""
-    pixels = pc.multiply(candidates["width"].cast(pa.int64()), candidates["height"].cast(pa.int64())).to_numpy()
-    words = pc.fill_null(pc.utf8_length(candidates["caption"]), 0).to_numpy()
-    return np.lexsort((-words, -pixels)).astype(np.int64)
+class DuplicatesSettings(Limits):
+    """When two samples of the corpus count as the same picture, and which of them stays."""
+
+    how_not_what: ClassVar[frozenset[str]] = frozenset({"in_memory"})
+
+    probes: int = Field(8, ge=1, description="cells of the descriptors' partition that a sample asks")
+    prefer: tuple[Preference, ...] = Field(
+        ("pixels", "caption"),
+        description="the sample that stays: most pixels, best format, longest caption, sharpest; ties: smaller key",
+    )
+    captions: Literal["keeper", "merge", "separate"] = Field(
+        "keeper", description="the keeper's caption alone; all of its group's in the clean json; or other ones apart"
+    )
+    against: tuple[str, ...] = Field(
+        (), description="finished runs whose kept samples stay, better than all here: what repeats them is dropped"
+    )
+    in_memory: int = Field(
+        2_000_000, ge=1, description="most samples held at once, 2 KB each and 4 KB with previews; more: cut in tasks"
+    )
+
+    @property
+    def searches(self) -> bool:
+        """Whether anything but equal bytes counts."""
+        return self.near or self.semantic is not None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of signatures that are needed."""
+        return COLUMNS if self.searches else _NAMES
+
+    @property
+    def least_cosine(self) -> float:
+        """The least that is searched."""
+        return min(self.min_cosine if self.near else 1.0, self.semantic or 1.0)
 
 
-class _Pairs:
-    """Rows by cell (one hash, or the bytes of a blank picture), cells near each other, and the verdict on two rows."""
-
-    def __init__(self, settings: DuplicatesSettings, candidates: pa.Table, order: NDArray[np.int64]) -> None:
-        self._settings = settings
-        self.rank = np.empty(len(order), np.int64)
-        self.rank[order] = np.arange(len(order))
-        self.digests = matrix(candidates["sha256"])
-        self.hashes = matrix(candidates["hash256_whole"])
-        self.thumbnails = matrix(candidates["thumbnail"])
-        self.clear = candidates["hash256_whole"].is_valid().to_numpy() & settings.near
-        self.cells, self.near = self._cells()
-
-    def _cells(self) -> tuple[NDArray[np.int64], dict[int, list[int]]]:
-        """Number the cells; neighbours within the radius. Equal hashes fall into one cell, so a million copies of one
-        picture cost one search and not a million squared.
-        """
-        hashes, of_hash = np.unique(self.hashes[self.clear], axis=0, return_inverse=True)
-        _, of_bytes = np.unique(self.digests[~self.clear], axis=0, return_inverse=True)
-        cells = np.empty(len(self.clear), np.int64)
-        cells[self.clear], cells[~self.clear] = of_hash.reshape(-1), len(hashes) + of_bytes.reshape(-1)
-        near: dict[int, list[int]] = {}
-        pairs = HammingIndex(hashes).within(hashes, self._settings.radius)
-        for a, b in zip(pairs.query.tolist(), pairs.reference.tolist(), strict=True):
-            near.setdefault(a, []).append(b)
-        return cells, near
-
-    def judge(self, row: int, rivals: list[int]) -> int | None:
-        """The kept row that `row` repeats: same bytes first, then the nearest, most similar, best; None if new."""
-        kept = np.array(rivals)
-        equal = (self.digests[kept] == self.digests[row]).all(axis=1)
-        distance, alike = self.measure(np.full(len(kept), row), kept)
-        fits = equal | (self.clear[row] & self.clear[kept] & (alike >= self._settings.min_similarity))
-        if not fits.any():
-            return None
-        order = np.lexsort((self.rank[kept], -alike, distance, ~equal, ~fits))
-        return int(kept[order[0]])
-
-    def measure(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Hamming distance and similarity of rows, pair by pair; 0 and 1 where the bytes are equal."""
-        equal = (self.digests[a] == self.digests[b]).all(axis=1)
-        distance = np.where(equal, 0, hamming(self.hashes[a], self.hashes[b])).astype(np.int32)
-        alike = np.where(equal, 1, similarity(self.thumbnails[a], self.thumbnails[b])).astype(np.float32)
-        return distance, alike
-
-
-def _table(
-    settings: DuplicatesSettings,
-    candidates: pa.Table,
-    pairs: _Pairs,
-    keeper: NDArray[np.int64],
-    dropped: NDArray[np.int64],
-    group: NDArray[np.int64],
+def find(
+    settings: DuplicatesSettings, candidates: pa.Table, kept: pa.Table | None = None, centre: Whole | None = None
 ) -> pa.Table:
-    kept = keeper[dropped]
-    distance, alike = pairs.measure(dropped, kept)
-    equal = (pairs.digests[dropped] == pairs.digests[kept]).all(axis=1)
-    groups = np.unique(group[dropped], return_inverse=True)[1]
+    """Choose keepers among samples that may stay: columns `settings.columns` of signatures -> contract `duplicates`.
+
+    `kept` are samples of earlier runs, with a column `run` too, in the order of their rank; `centre` the cells of the
+    descriptors, (C, D), or None for one cell. The order of the candidates given does not matter.
+    """
+    before = 0 if kept is None else len(kept)
+    told = candidates.select(settings.columns)
+    told = told if kept is None else pa.concat_tables([kept.select(settings.columns), told])
+    rows = Rows(told) if settings.searches else None
+    order = np.concatenate([np.arange(before), rank(settings, candidates) + before])
+    text = _texts(told["caption"])[order] if settings.captions == "separate" else np.zeros(len(order), np.int64)
+    first = _first_of_equals(matrix(told["sha256"])[order], text)
+    verdicts: dict[int, Verdict] = {}
+    if rows:
+        single = np.flatnonzero((first == np.arange(len(first))) & rows.clear[order])
+        verdicts = _near_copies(settings, rows, _Ranked(single, order, text, before), centre)
+    for copy in np.flatnonzero(first != np.arange(len(first))).tolist():
+        of = int(first[copy])
+        verdicts[copy] = verdicts.get(of, Verdict(of, "byte_equal", BYTES))  # equal bytes, so equal signatures
+    dropped = sorted(number for number in verdicts if number >= before)
+    runs = None if kept is None else kept["run"]
+    return _table(settings, _Found(told, rows, order, runs), [(number, verdicts[number]) for number in dropped])
+
+
+def rank(settings: DuplicatesSettings, candidates: pa.Table) -> NDArray[np.int64]:
+    """Row numbers, the best first: by `prefer`, ties by the smaller (shard, key)."""
+    keys: dict[str, Any] = {name: _BETTER[name](candidates) for name in settings.prefer}
+    table = pa.table({**keys, "shard": candidates["shard"], "key": candidates["key"]})
+    order = [(name, "descending") for name in keys] + [("shard", "ascending"), ("key", "ascending")]
+    numbers: NDArray[np.int64] = pc.sort_indices(table, order).to_numpy().astype(np.int64)
+    return numbers
+
+
+def _pixels(samples: pa.Table) -> pa.ChunkedArray:
+    return pc.fill_null(pc.multiply(samples["width"].cast(pa.int64()), samples["height"].cast(pa.int64())), 0)
+
+
+_BETTER: dict[str, Callable[[pa.Table], pa.ChunkedArray]] = {
+    "pixels": _pixels,
+    "format": lambda t: pc.negate(pc.fill_null(pc.index_in(t["format"], pa.array(FORMATS)), len(FORMATS))),
+    "caption": lambda t: pc.fill_null(pc.utf8_length(t["caption"]), 0),
+    "sharpness": lambda t: pc.fill_null(t["sharpness"], 0),
+}
+"""The more the better."""
+
+
+def folded(caption: str | None) -> str:
+    """A caption as it is compared: Unicode NFKC, case folded, white space joined; of none, the empty one."""
+    return " ".join(unicodedata.normalize("NFKC", caption or "").casefold().split())
+
+
+def _texts(captions: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Number the captions: (N,), equal where they do not differ."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(folded(text), len(numbers)) for text in captions.to_pylist()], np.int64)
+
+
+def _first_of_equals(digests: NDArray[np.uint8], text: NDArray[np.int64]) -> Ranks:
+    """Of ranked rows, (N, 32) and (N,), the first with the same bytes and text: (N,), itself if none is before it."""
+    if not len(digests):
+        return np.empty(0, np.int64)
+    same = np.ascontiguousarray(np.hstack([digests, text.astype(">i8").view(np.uint8).reshape(-1, 8)]))
+    _, first, of = np.unique(same.view(f"V{same.shape[1]}").reshape(-1), return_index=True, return_inverse=True)
+    return first[of.reshape(-1)]
+
+
+class _Ranked(NamedTuple):
+    """Ranks to be searched, ascending; all rows in order of their rank; their texts; how many are kept already."""
+
+    single: Ranks
+    order: Ranks
+    text: NDArray[np.int64]
+    before: int
+
+
+def _near_copies(settings: DuplicatesSettings, rows: Rows, told: _Ranked, centre: Whole | None) -> dict[int, Verdict]:
+    """The rows that are near copies of kept ones, by rank; only rows of one text are held against one another."""
+    verdicts: dict[int, Verdict] = {}
+    width = rows.vectors.shape[1]
+    cells = Cells(np.zeros((1, width), np.int8) if centre is None else centre, settings.probes) if width else None
+    with Helpers(rows) as helpers:
+        for group in _of_one_text(told):
+            ranked = told.order[group]
+            searches: list[Search] = [HashSearch(rows.hashes, ranked, settings.radius)] if settings.near else []
+            if cells:
+                least, most = settings.least_cosine, max(1, settings.most_candidates)
+                searches.append(CellSearch(rows.vectors, rows.at[ranked], cells, least, most))
+            judge = Verifier(settings, rows, ranked, helpers)
+            keepers(len(group), int((group < told.before).sum()), searches, judge)
+            for copy, verdict in judge.verdicts.items():
+                verdicts[int(group[copy])] = verdict._replace(keeper=int(group[verdict.keeper]))
+    return verdicts
+
+
+def _of_one_text(told: _Ranked) -> Iterator[Ranks]:
+    """The ranks of each text that several have."""
+    text = told.text[told.single]
+    order = np.argsort(text, kind="stable")
+    for group in np.split(told.single[order], np.flatnonzero(np.diff(text[order])) + 1):
+        if len(group) > 1:
+            yield group
+
+
+class _Found(NamedTuple):
+    """Signatures of all rows, their measures, their order by rank; of the first rows, the runs that kept them."""
+
+    told: pa.Table
+    rows: Rows | None
+    order: Ranks
+    runs: pa.ChunkedArray | None
+
+
+def _table(settings: DuplicatesSettings, found: _Found, dropped: list[tuple[int, Verdict]]) -> pa.Table:
+    """The dropped rows, sorted by (shard, key)."""
+    copy = found.order[np.array([number for number, _ in dropped], np.int64)]
+    keeper = found.order[np.array([verdict.keeper for _, verdict in dropped], np.int64)]
+    unequal = np.array([verdict.kind != "byte_equal" for _, verdict in dropped], bool)
+    distance, cosine = np.zeros(len(dropped), np.int32), np.full(len(dropped), -1, np.float32)
+    if found.rows:
+        distance[unequal], cosine[unequal], _ = found.rows.measure(copy[unequal], keeper[unequal])
+    names = {name: found.told[name].take(pa.array(keeper)) for name in ("shard", "key")}
+    runs = [found.runs[row].as_py() if found.runs and row < len(found.runs) else None for row in keeper.tolist()]
+    evidence = [verdict.evidence for _, verdict in dropped]
     columns: dict[str, Any] = {
-        "shard": candidates["shard"].take(pa.array(dropped)),
-        "key": candidates["key"].take(pa.array(dropped)),
-        "kind": np.where(equal, "byte_equal", "near").tolist(),
-        "distance": distance.tolist(),
-        "threshold": [settings.radius] * len(dropped),
-        "similarity": alike.tolist(),
-        "keeper_shard": candidates["shard"].take(pa.array(kept)),
-        "keeper_key": candidates["key"].take(pa.array(kept)),
-        "group": groups.reshape(-1).tolist(),
+        **{name: found.told[name].take(pa.array(copy)) for name in ("shard", "key")},
+        "kind": [verdict.kind for _, verdict in dropped],
+        "verified_by": [e.verified_by for e in evidence],
+        "score": [e.score for e in evidence],
+        "threshold": [e.threshold for e in evidence],
+        "distance": distance,
+        "cosine": pa.array(cosine, mask=cosine == -1),
+        "keeper_run": runs,
+        "keeper_shard": names["shard"],
+        "keeper_key": names["key"],
+        "group": [_group(*name) for name in zip(runs, *(c.to_pylist() for c in names.values()), strict=True)],
+        "policy": [", ".join(settings.prefer)] * len(dropped),
+        "caption": found.told["caption"].take(pa.array(copy)) if settings.captions == "merge" else None,
     }
-    return contract("duplicates").table(columns)
+    return contract("duplicates").table(columns).sort_by([("shard", "ascending"), ("key", "ascending")])
+
+
+def _group(run: str | None, shard: str, key: str) -> int:
+    """The number of a group: of its keeper, so that it is the same whatever else is found."""
+    return int.from_bytes(hashlib.sha256("\0".join((run or "", shard, key)).encode()).digest()[:8]) >> 1

@@ -1,5 +1,6 @@
 """The way of the data: for every stage, which parts it has, what each is made from, and how a worker makes one.
 
+                                  cells -> |
     urls -> shards -> signatures -> contamination -> duplicates -> decisions -> clean (-> images)
                       benchmarks -> views -/
                                           `-> recall
@@ -12,14 +13,15 @@ from __future__ import annotations
 
 from curate.runfile import RunFile
 from curate.steps.base import Opened, Step, Task
-from curate.steps.deciding import CONTAMINATION, DECISIONS, DUPLICATES
+from curate.steps.deciding import CONTAMINATION, DECISIONS
 from curate.steps.emitting import CLEAN, IMAGES
 from curate.steps.measuring import RECALL
+from curate.steps.repeating import CELLS, DUPLICATES
 from curate.steps.signing import SHARDS, SIGNATURES, VIEWS, corpus_shards
 
 __all__ = ["STEPS", "Opened", "Step", "Task", "corpus_shards", "dataset_names"]
 
-STEPS = (SHARDS, SIGNATURES, VIEWS, CONTAMINATION, RECALL, DUPLICATES, DECISIONS, CLEAN, IMAGES)
+STEPS = (SHARDS, SIGNATURES, VIEWS, CONTAMINATION, RECALL, CELLS, DUPLICATES, DECISIONS, CLEAN, IMAGES)
 
 
 def dataset_names(run: RunFile) -> list[str]:

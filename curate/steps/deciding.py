@@ -1,28 +1,23 @@
-"""The steps that work on signatures alone: `contamination`, `duplicates`, `decisions`."""
+"""The steps that work on signatures alone: `contamination`, `decisions`; for `duplicates` see `repeating`."""
 
 from __future__ import annotations
-
-from collections import Counter
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.benchmarks import check_count
-from curate.contracts import contract
+from curate.benchmarks import VIEWS, check_views
 from curate.review import verdicts
 from curate.runfile import RunFile
-from curate.stages import contamination, decisions, duplicates
+from curate.stages import contamination, decisions
 from curate.steps.base import Opened, Step, Task
+from curate.steps.matches import counted, deciding
 from curate.store import Store, digest_of
 
 
 def _contamination_tasks(run: RunFile, store: Store) -> list[Task]:
-    named = store.dataset("views").read_all(["benchmark", "shard", "key"]).group_by(["benchmark", "shard", "key"])
-    counts = Counter(named.aggregate([])["benchmark"].to_pylist())
-    for name in run.benchmarks:
-        check_count(name, counts[name])
-    seen = [footer.rows for footer in store.dataset("views").footers().values()]
+    views = store.dataset("views")
+    check_views(run.benchmarks, (views.read(part, VIEWS) for part in views.parts()))
+    seen = [footer.rows for footer in views.footers().values()]
     parts = store.dataset("signatures").footers()
     return [Task(name, digest_of([footer.rows, seen]), name) for name, footer in parts.items()]
 
@@ -47,48 +42,9 @@ CONTAMINATION = Step(
 )
 
 
-def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
-    del run
-    inputs: dict[str, Any] = {
-        name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in ("signatures", "contamination")
-    }
-    said = verdicts.overruled(store)
-    inputs |= {"overruled": said} if said else {}
-    return [Task("all", digest_of(inputs), {part: said.get(part, []) for part in inputs["signatures"]})]
-
-
-def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    columns = sorted({*duplicates.COLUMNS, *decisions.FACTS})
-
-    def candidates(part: str, overruled: list[list[str]]) -> pa.Table:
-        table = store.dataset("signatures").read(part, columns)
-        shown = verdicts.upheld(store.dataset("contamination").read(part, verdicts.PAIR), overruled)
-        stays = decisions.may_stay(run.decisions, table, shown)
-        return table.select(duplicates.COLUMNS).filter(pa.array(stays))
-
-    def work(task: Task) -> pa.Table:
-        schema = contract("signatures").schema
-        empty = pa.schema([schema.field(name) for name in duplicates.COLUMNS]).empty_table()
-        return duplicates.find(
-            run.duplicates, pa.concat_tables([empty, *(candidates(*given) for given in task.payload.items())])
-        )
-
-    return Opened(work)
-
-
-DUPLICATES = Step(
-    name="duplicates",
-    version=duplicates.VERSION,
-    needs=("signatures", "contamination"),
-    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": run.decisions.recipe()},
-    tasks=_duplicates_tasks,
-    open=_duplicates_open,
-)
-
-
 def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
     del run
-    copies = store.dataset("duplicates").footer("all").rows
+    copies = [footer.rows for footer in store.dataset("duplicates").footers().values()]
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
     overruled = verdicts.overruled(store)
@@ -98,13 +54,13 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    copies = store.dataset("duplicates").read("all")
+    copies = store.dataset("duplicates").read_all()
 
     def work(task: Task) -> pa.Table:
         part, overruled = task.payload
         table = store.dataset("signatures").read(part, decisions.COLUMNS)
         mine = copies.filter(pc.equal(copies["shard"], part))
-        shown = verdicts.upheld(store.dataset("contamination").read(part), overruled)
+        shown = counted(run, verdicts.upheld(store.dataset("contamination").read(part), overruled))
         return decisions.decide(run.decisions, table, shown, mine)
 
     return Opened(work)
@@ -114,7 +70,7 @@ DECISIONS = Step(
     name="decisions",
     version=decisions.VERSION,
     needs=("signatures", "contamination", "duplicates"),
-    settings=lambda run: run.decisions.recipe(),
+    settings=deciding,
     tasks=_decisions_tasks,
     open=_decisions_open,
 )

@@ -44,12 +44,28 @@ def _clean_tasks(run: RunFile, store: Store) -> list[Task]:
             if not room:
                 pieces.append([])
                 room = run.clean.samples_per_shard
+    merged = [f.rows for f in store.dataset("duplicates").footers().values()] if _merges(run) else []
     inputs = [[(s.shard.digest, footers[s.shard.name].rows, s.start, s.stop) for s in piece] for piece in pieces]
-    return [Task(f"{i:05d}", digest_of(inputs[i]), piece) for i, piece in enumerate(pieces) if piece]
+    return [Task(f"{i:05d}", digest_of([inputs[i], *merged]), piece) for i, piece in enumerate(pieces) if piece]
+
+
+def _merges(run: RunFile) -> bool:
+    return run.duplicates.captions == "merge"
+
+
+def _merged(store: Store) -> dict[tuple[str, str], list[str]]:
+    """Of each keeper of this run, by shard and key, the captions of what was dropped for it."""
+    captions: dict[tuple[str, str], list[str]] = {}
+    copies = store.dataset("duplicates").read_all(["keeper_run", "keeper_shard", "keeper_key", "caption"])
+    for row in copies.to_pylist():
+        if row["keeper_run"] is None and row["caption"] is not None:
+            captions.setdefault((row["keeper_shard"], row["keeper_key"]), []).append(row["caption"])
+    return captions
 
 
 def _clean_open(run: RunFile, store: Store) -> Opened:
     columns = ["shard", "key", "url", "caption", "width", "height", "sha256"]
+    captions = _merged(store) if _merges(run) else {}
 
     def kept(piece: Slice) -> Iterator[clean.Kept]:
         shard, start, stop = piece
@@ -58,7 +74,8 @@ def _clean_open(run: RunFile, store: Store) -> Opened:
         wanted = {row["key"]: row for row in facts.slice(start, stop - start).to_pylist()}
         for sample in sources.read(shard, run.signatures.max_bytes):
             if sample.key in wanted:
-                yield clean.Kept(sample, wanted.pop(sample.key))
+                others = tuple(captions.get((shard.name, sample.key), ()))
+                yield clean.Kept(sample, wanted.pop(sample.key), others)
                 if not wanted:
                     return
         if wanted:
@@ -73,8 +90,8 @@ def _clean_open(run: RunFile, store: Store) -> Opened:
 CLEAN = Step(
     name="clean",
     version=clean.VERSION,
-    needs=("signatures", "decisions"),
-    settings=lambda run: run.clean.recipe(),
+    needs=("signatures", "duplicates", "decisions"),
+    settings=lambda run: {**run.clean.recipe(), "captions": run.duplicates.captions},
     tasks=_clean_tasks,
     open=_clean_open,
     emits_tar=True,

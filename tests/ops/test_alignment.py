@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from curate.ops.agreement import agreement, lay
 from curate.ops.alignment import (
     AREA_SIDE,
     Fit,
@@ -21,7 +22,6 @@ from curate.ops.alignment import (
     portrait,
     search,
 )
-from curate.ops.evidence import agreement, lay
 from curate.ops.views import preview
 from tests.pictures import textured
 

@@ -17,6 +17,13 @@ def test_intervals_are_scipys(found: int, of: int) -> None:
         assert ours(found, of) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
 
 
+@pytest.mark.parametrize(("found", "of"), SHARES)
+@pytest.mark.parametrize("level", [0.5, 0.995])
+def test_exact_intervals_of_any_level_are_scipys(found: int, of: int, level: float) -> None:
+    theirs = binomtest(found, of).proportion_ci(level, "exact")
+    assert clopper_pearson(found, of, level) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
 def test_of_nothing_nothing_is_known() -> None:
     assert wilson(0, 0) == clopper_pearson(0, 0) == (0, 1)
     assert at_most(0, 0) == 1

@@ -3,66 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
-from safetensors.torch import load_file
+from typer.testing import CliRunner
 
-from curate.errors import ConfigError, CurateError
-from curate.pretrain import PretrainResult, pretrain
-from curate.pretrain.data import Batch
-from curate.pretrain.model import TwoTowers
-from curate.pretrain.settings import PretrainSettings
-from curate.pretrain.train import learning_rate, train
+from curate.cli import app
+from curate.errors import ConfigError, CurateError, SourceError
+from curate.pretrain import PretrainResult, checkpoint, pretrain
 from curate.progress import Progress
 from curate.report import write_report
+from tests.pretrain.material import TINY, coloured, finished, loose, trained
 from tests.runs import encoded, made, quiet, settings, tar
-
-TINY: dict[str, Any] = {"image_size": 16, "patch": 8, "width": 32, "depth": 1, "heads": 2, "batch": 16, "steps": 40}
-COLOURS = {"red": (200, 40, 40), "green": (40, 190, 40), "blue": (40, 40, 200), "yellow": (210, 200, 40)}
-
-
-def coloured(name: str, seed: int) -> Image.Image:
-    """A noisy picture of one colour, 40 x 40 px."""
-    noise = np.random.default_rng(seed).integers(-40, 40, (40, 40, 3))
-    return Image.fromarray(np.clip(noise + COLOURS[name], 0, 255).astype(np.uint8))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 clean samples of 4 colours, 2 of them without caption; a benchmark of 8 other pictures of each colour."""
-    folder = tmp_path_factory.mktemp("pretrain")
-    names = list(COLOURS)
-    captions = {i: f"something {names[i % 4]}" for i in range(48)} | {0: "", 1: " \n"}
-    samples: dict[str, bytes | tuple[bytes, str]] = {
-        f"s{i:02d}": (encoded(coloured(names[i % 4], i), "PNG"), captions[i]) for i in range(48)
-    }
-    tar(folder / "corpus" / "00000.tar", samples)
-    for number, name in enumerate(names * 8):
-        path = folder / "benchmark" / name / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        coloured(name, 1000 + number).save(path)
-    made(folder, folder / "run", **loose())
-    return folder
-
-
-def loose(**changes: Any) -> dict[str, Any]:
-    """Tables of the run file: nothing counts as near, since noise of one colour looks alike."""
-    return {"duplicates": {"radius": 0}, "contamination": {"radius": 0}, "pretrain": {**TINY, **changes}}
-
-
-def trained(folder: Path, **changes: Any) -> PretrainResult:
-    store = made(folder, folder / "run", **loose(**changes))
-    return pretrain(settings(folder, folder / "run", **loose(**changes)), store, quiet)
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +29,29 @@ def result(folder: Path) -> PretrainResult:
 
 
 def test_the_loss_falls(result: PretrainResult) -> None:
-    assert len(result.losses) == result.steps == 40
+    assert len(result.losses) == len(result.rates) == len(result.gradients) == result.steps == 40
     assert result.losses[0] == pytest.approx(np.log(16), abs=1)
     assert np.mean(result.losses[-5:]) < 0.8 * np.mean(result.losses[:5])
 
 
 def test_samples_without_caption_are_counted(result: PretrainResult) -> None:
-    assert result.samples.used == 46
+    assert (result.samples.used, result.samples.held_out) == (46, 0)
     assert result.samples.skipped == {"want of a caption": 2}
 
 
-def test_the_probe_tells_colours(result: PretrainResult) -> None:
+def test_the_probes_tell_colours(result: PretrainResult) -> None:
     assert not result.not_probed
-    found = result.probe[0]
+    assert [p.method for p in result.probe[:4]] == ["1 shot", "5 shots", "nearest neighbours", "linear"]
+    found = result.probe[1]
     assert (found.benchmark, found.classes, found.tested, found.chance) == ("drawn", 4, 12, 0.25)
-    assert found.trained.low > found.chance
+    assert list(found.nets) == ["raw pixels", "untrained", "trained"]
+    assert found.nets["trained"].low > found.chance
 
 
 def test_the_same_seed_gives_the_same_curve_and_leaves_torchs_own_alone(folder: Path, result: PretrainResult) -> None:
     before = torch.get_rng_state()
     torch.rand(7)
-    assert trained(folder).losses == result.losses
+    assert trained(folder, steps=40).losses == result.losses
     torch.set_rng_state(before)
     assert trained(folder, seed=1, steps=3).losses[:3] != result.losses[:3]
     assert torch.equal(torch.get_rng_state(), before)
@@ -102,22 +62,23 @@ def test_what_it_leaves_is_whole(folder: Path) -> None:
     at = folder / "run" / "pretrain"
     said = json.loads((at / "summary.json").read_text())
     assert said["losses"] == list(result.losses)
-    assert said["settings"]["width"] == 32
+    assert said["settings"]["model"] == "mu"
     assert said["clean"] == json.loads((folder / "run" / "clean" / "manifest.json").read_text())["content"]
-    with Image.open(at / "loss.png") as plot:
-        assert plot.size == (840, 360)
-    model = TwoTowers(PretrainSettings(**TINY), SimpleTokenizer().vocab_size)
-    model.load_state_dict(load_file(at / "checkpoint.safetensors"))
-    assert said["parameters"] == sum(p.numel() for p in model.vit.parameters())
+    assert set(said["pictures"]) == {"loss", "filters", "positions", "distances", "attention", "neighbours"}
+    for file in said["pictures"].values():
+        with Image.open(at / file) as picture:
+            assert np.asarray(picture).std() > 0
+    read = checkpoint.read(str(at / "checkpoint.safetensors"))
+    assert said["parameters"] == sum(p.numel() for p in read.net.vit.parameters())
 
 
 def test_the_report_shows_it_and_says_when_it_is_stale(folder: Path) -> None:
     trained(folder, steps=3)
     store = made(folder, folder / "run", **loose())
     page = Path(write_report(settings(folder, folder / "run", **loose()), store)).read_text()
-    assert "data:image/png;base64," in page
+    assert page.count("data:image/png;base64,") >= 6
     assert "2 skipped for want of a caption" in page
-    assert "Few-shot probe" in page
+    assert "raw pixels" in page
     assert "pretrain again" not in page
     summary = store.read_json("pretrain", "summary.json")
     store.write_json({**(summary or {}), "clean": "0" * 64}, "pretrain", "summary.json")
@@ -134,10 +95,11 @@ def test_a_run_on_an_object_store_is_trained_on_there(folder: Path) -> None:
 
 def test_time_can_end_it(folder: Path) -> None:
     seen: list[Progress] = []
-    run = settings(folder, folder / "run", **loose(seconds=1e-6))
-    result = pretrain(run, made(folder, folder / "run", **loose()), seen.append)
+    store = finished(folder)
+    result = pretrain(settings(folder, folder / "run", **loose(seconds=1e-6)), store, seen.append)
     assert result.steps == 1
     assert [(at.done, at.parts, at.rows, at.ended) for at in seen] == [(1, 40, 16, False), (1, 1, 16, True)]
+    assert f"loss {result.losses[0]:.3f}" in seen[0].note
 
 
 def test_too_few_captions_and_unfinished_runs_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -147,41 +109,79 @@ def test_too_few_captions_and_unfinished_runs_are_refused(folder: Path, tmp_path
     run = settings(tmp_path, tmp_path / "run", **loose())
     with pytest.raises(CurateError, match=r"31 sample\(s\) have a caption; training needs 32"):
         pretrain(run, store, quiet)
+    with pytest.raises(CurateError, match=r"0 sample\(s\) have a label in `cls`"):
+        pretrain(settings(tmp_path, tmp_path / "run", **loose(objective="label")), store, quiet)
     store.delete("clean", "manifest.json")
     with pytest.raises(CurateError, match="clean: not finished"):
         pretrain(run, store, quiet)
     assert not (tmp_path / "run" / "pretrain").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_batch() -> None:
-    batch = Batch(["k7", "k8"], np.zeros((2, 16, 16, 3), np.uint8), ["a", "b"])
-    tokenizer, given = SimpleTokenizer(), PretrainSettings(**TINY)
-    model = TwoTowers(given, tokenizer.vocab_size)
-    torch.nn.init.constant_(model.scale, float("nan"))
-    batches: Iterator[Batch] = repeat(batch)
-    with pytest.raises(CurateError, match=r"loss is nan at step 1 of 40.*`k7`.*learning_rate.*0\.001"):
-        train(model, tokenizer, batches, given, quiet)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": "sigmoid"},
+        {"objective": "label", "label_field": "colour", "mixup": 0.2, "randaugment": 5},
+        {"objective": "labels", "label_field": "tags", "ema": 0.9, "schedule": "rsqrt"},
+        {"precision": "bf16", "pool": "token", "position": "sincos2d", "stem": "conv"},
+    ],
+    ids=["sigmoid", "label", "labels", "bf16"],
+)
+def test_every_way_of_training_learns(folder: Path, changes: dict[str, object]) -> None:
+    result = trained(folder, **changes)
+    assert np.mean(result.losses[-5:]) < 0.8 * np.mean(result.losses[:5])
 
 
-def test_the_schedule_is_the_one_stated() -> None:
-    rates = [learning_rate(step, 20, 1.0) for step in (0, 1, 2, 11, 19)]
-    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.5, 0.5 * (1 + np.cos(np.pi * 17 / 18))])
-    assert learning_rate(0, 1, 1.0) == 1
+def test_a_held_out_split_is_judged_and_never_trained_on(folder: Path) -> None:
+    result = trained(folder, objective="label", label_field="colour", held_out=0.3)
+    assert result.samples.used + result.samples.held_out == 48
+    assert 5 < result.samples.held_out < 25
+    assert result.held_out_loss is not None
+    assert result.held_out_loss < math.log(4)
+    probe = next(p for p in result.probe if p.benchmark == "held out" and p.method == "linear")
+    assert probe.tested == result.samples.held_out
+    assert probe.nets["trained"].mean > 0.8
+
+
+def test_a_compiled_model_gives_the_same_losses(folder: Path) -> None:
+    plain, compiled = (trained(folder, steps=2, compile=backend).losses for backend in ("no", "aot_eager"))
+    assert compiled == pytest.approx(plain, abs=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"), [({"patch": 7}, "7 px do not tile 16 px"), ({"heads": 3}, "3 heads do not divide")]
+    ("changes", "why"),
+    [
+        ({"patch": 7}, "7 px do not tile 16 px"),
+        ({"mixup": 0.2}, "captions cannot be mixed"),
+        ({"workers": 3}, "3 workers do not divide a batch of 16"),
+        ({"image_size": 18, "patch": 6, "stem": "conv"}, "needs a patch of 2, 4, 8"),
+        ({"compare": {"shares": [0.5]}}, "shares lie between 0 and 0.3"),
+    ],
 )
-def test_sizes_that_cannot_be_are_refused(folder: Path, changes: dict[str, int], why: str) -> None:
+def test_settings_that_cannot_be_are_refused(folder: Path, changes: dict[str, int], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         settings(folder, folder / "run", pretrain={**TINY, **changes})
+
+
+def test_probe_reads_a_checkpoint_back(folder: Path, result: PretrainResult) -> None:
+    trained(folder)
+    at = f"{folder}/run/pretrain/checkpoint.safetensors"
+    command = ["probe", at, "--benchmark", f"colours={folder}/benchmark", "--shots", "5", "--image-size", "32"]
+    said = CliRunner().invoke(app, command, catch_exceptions=False, env={"COLUMNS": "200"})
+    assert said.exit_code == 0
+    assert "colours, 5 shots" in said.output
+    assert "colours, zero-shot" in said.output
+    with pytest.raises(SourceError, match="no checkpoint of `curate pretrain`"):
+        checkpoint.read(f"{folder}/run/clean/manifest.json")
+    with pytest.raises(SourceError, match="no such file"):
+        checkpoint.read(f"{folder}/nothing.safetensors")
 
 
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
         ("curate.runfile", "torch timm open_clip matplotlib jinja2 ray"),
-        ("curate.pretrain.job", "ray faiss"),
+        ("curate.pretrain.job", "ray faiss open_clip"),
         ("curate.report.page", "ray torch matplotlib"),
     ],
 )

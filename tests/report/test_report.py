@@ -60,7 +60,14 @@ def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
         "byte_equal": 0,
         "near": 2,
     }
-    assert said["duplicates"] == {"samples": 2, "byte_equal": 1, "near": 1, "groups": 2}
+    assert said["duplicates"] == {
+        "samples": 2,
+        "byte_equal": 1,
+        "near": 1,
+        "groups": 2,
+        "semantic": 0,
+        "missed": None,
+    }
     assert said["emitted"] == 9
     assert {stage["name"]: stage["rows"] for stage in said["stages"]}["decisions"] == 14
     assert said["versions"]["pillow"]

@@ -251,6 +251,86 @@ def test_parquet_that_cannot_be_read(tmp_path: Path) -> None:
         read(path)
 
 
+def test_rows_are_counted_over_all_files(tmp_path: Path) -> None:
+    for name, values in (("0", [b"0", b"1", b"2"]), ("1", [b"3"]), ("2", [b"4", b"5"])):
+        parquet(tmp_path / f"{name}.parquet", image=values)
+    some = f"{tmp_path}/*.parquet"
+    assert [s.image for s in read(some, rows=(2, 5))] == [b"2", b"3", b"4"]
+    assert [s.image for s in read(some, rows=(3, 4))] == [b"3"]
+    assert [s.name for s in find(some, rows=(3, 4))] == ["1"]
+    assert find(some, rows=(4, 5))[0].digest != find(some, rows=(4, 6))[0].digest
+    with pytest.raises(SourceError, match=r"`rows` = \[2, 7\] of 6 rows in all files"):
+        find(some, rows=(2, 7))
+    write_tar(tmp_path / "0.tar", {"k.jpg": b"1"})
+    with pytest.raises(SourceError, match="`rows` are cut out of Parquet and TFRecord, not out of a tar"):
+        find(tmp_path / "0.tar", rows=(0, 1))
+
+
+# -- TFRecord ----------------------------------------------------------------------------------------------------
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A field of a protobuf message that is bytes, text or a message."""
+    sevens = [len(value) >> shift & 127 for shift in range(0, max(1, len(value).bit_length()), 7)]
+    length = bytes([*(seven | 128 for seven in sevens[:-1]), sevens[-1]])
+    return bytes([number << 3 | 2]) + length + value
+
+
+def example(image: bytes, label: int) -> bytes:
+    """A tf.train.Example as TFDS writes it: an image, its file's name, its label, and a float."""
+    features = {
+        b"image": field(1, field(1, image)),
+        b"file_name": field(1, field(1, b"x.png")),
+        b"label": field(3, field(1, bytes([label]))),
+        b"score": field(2, field(1, bytes(4))),
+    }
+    return field(1, b"".join(field(1, field(1, name) + field(2, value)) for name, value in features.items()))
+
+
+def tfds(folder: Path, split: str, files: list[list[bytes]]) -> str:
+    """Write a split as TFDS lays it out; the glob that finds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, images in enumerate(files):
+        records = [example(image, label) for label, image in enumerate(images)]
+        framed = b"".join(len(r).to_bytes(8, "little") + bytes(4) + r + bytes(4) for r in records)
+        (folder / f"x-{split}.tfrecord-{number:05d}-of-{len(files):05d}").write_bytes(framed)
+    said = {"splits": [{"name": split, "shardLengths": [str(len(images)) for images in files]}]}
+    (folder / "dataset_info.json").write_text(json.dumps(said))
+    return f"{folder}/x-{split}.tfrecord-*"
+
+
+def test_tfrecord_as_tfds_writes_it(tmp_path: Path) -> None:
+    images = [png(i) for i in range(5)]
+    path = tfds(tmp_path, "train", [images[:3], images[3:]])
+    samples = read(path)
+    assert [(s.key, s.label) for s in samples] == [
+        ("s0000000", "0"), ("s0000001", "1"), ("s0000002", "2"), ("s0000003", "0"), ("s0000004", "1"),
+    ]  # fmt: skip
+    assert [s.image for s in samples] == images
+    cut = read(path, rows=(2, 4))
+    assert [(s.key, s.image) for s in cut] == [("s0000002", images[2]), ("s0000003", images[3])]
+
+
+def test_tfrecord_that_is_cut_or_no_example_or_not_all_there(tmp_path: Path) -> None:
+    path = tfds(tmp_path, "test", [[png(0), png(1)], [png(2)]])
+    first, second = sorted(tmp_path.glob("*.tfrecord-*"))
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-40])
+    assert fates(read(path)) == [("s0000000", "ok"), ("s0000001", "shard_broken"), ("s0000002", "ok")]
+    first.write_bytes((3).to_bytes(8, "little") + bytes(4) + b"\xff\xff\xff" + bytes(4) + whole)
+    assert fates(read(path))[0] == ("s0000000", "shard_broken")
+    assert fates(read(path, max_bytes=3))[1] == ("s0000001", "too_many_bytes")
+    second.unlink()
+    with pytest.raises(SourceError, match="1 of the split's 2 files are here"):
+        find(path)
+    (tmp_path / "dataset_info.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"dataset_info\.json: it should say how long `test` is"):
+        find(path)
+    first.rename(tmp_path / "odd.tfrecord")
+    with pytest.raises(SourceError, match="not named as TFDS does"):
+        find(tmp_path / "odd.tfrecord")
+
+
 # -- folders -----------------------------------------------------------------------------------------------------
 
 
@@ -272,6 +352,20 @@ def test_folders(tmp_path: Path) -> None:
         ("00002", 1),
     ]
     assert fates(read(tmp_path, max_bytes=5))[2] == ("cats/x_y", "too_many_bytes")
+
+
+def test_images_of_a_folder_that_a_file_names(tmp_path: Path) -> None:
+    for name in ("cats/1.jpg", "cats/2.jpg", "dogs/1.png", "dogs/odd.jpg"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(name.encode())
+    listed = tmp_path / "test.txt"
+    listed.write_text("# by hand\ncats/2.jpg\n\ndogs/1 12 1\n")
+    assert [s.key for s in read(tmp_path / "images", listed=str(listed))] == ["cats/2", "dogs/1"]
+    listed.write_text("cats/2.jpg\ncats/9.jpg\nelks/1\n")
+    with pytest.raises(SourceError, match=r"test\.txt names 3 images; 2 are not in .*images, as cats/9\.jpg"):
+        find(tmp_path / "images", listed=str(listed))
+    with pytest.raises(SourceError, match="it should name the images to take"):
+        find(tmp_path / "images", listed=f"{tmp_path}/none.txt")
 
 
 def test_file_names_that_are_no_text(tmp_path: Path) -> None:
@@ -307,11 +401,17 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         (f"{tmp_path}/{{0..9}}.tar", r"not found: .*1\.tar, .*5\.tar and 4 more"),
         (f"{tmp_path}/*.parquet", "not found"),
         (f"{tmp_path}/{{0.tar", "braces do not match"),
-        (f"{tmp_path}/nothing", "neither"),
+        (f"{tmp_path}/nothing", r"nothing there; beside it: 0\.tar"),
         (tmp_path, "no images"),
     ):
         with pytest.raises(SourceError, match=said):
             find(path)
+
+
+def test_what_is_no_shard_is_named(tmp_path: Path) -> None:
+    (tmp_path / "0.zip").write_bytes(b"PK")
+    with pytest.raises(SourceError, match=r"0\.zip: neither \*\.tar, \*\.parquet nor a folder; set `format`"):
+        find(tmp_path / "0.zip")
 
 
 def test_a_shard_is_told_by_its_content_and_by_what_lists_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,22 @@ def test_members_are_copied_byte_for_byte_and_in_order() -> None:
         {"key": "a/one", "source_shard": "0", "source_key": "a/one", "url": "http://x", "caption": "ein Bild ü"},
         {"key": "two", "source_shard": "0", "source_key": "two", "url": None, "caption": None},
     ]
+
+
+def test_captions_of_copies_go_to_the_json_and_nothing_else_changes() -> None:
+    others = ("  EIN BILD Ü", "a picture", "ein Bild", "A  Picture", "")
+    two = kept("0", TWO)._replace(captions=("x", ""))
+    odd = kept("0", TWO._replace(key="odd", members=(*TWO.members, ("json", b"[1]"))))._replace(captions=("x",))
+    alone = kept("0", ONE._replace(key="alone"))._replace(captions=("ein  bild Ü",))
+    index, data = emitted(kept("0", ONE)._replace(captions=others), two, odd, alone)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+    assert json.loads(members["a/one.json"]) == {"x": 1, "captions": ["ein Bild ü", "a picture", "ein Bild"]}
+    assert (members["a/one.png"], members["a/one.txt"]) == (b"\x89PNG 1", "ein Bild ü".encode())
+    assert json.loads(members["two.json"]) == {"captions": ["x"]}
+    assert (members["odd.json"], json.loads(members["odd.captions.json"])) == (b"[1]", {"captions": ["x"]})
+    assert members["alone.json"] == b'{"x": 1}'
+    assert index["caption"].to_pylist() == ["ein Bild ü", None, None, "ein Bild ü"]
 
 
 def test_the_index_leads_to_each_sample() -> None:

@@ -31,7 +31,7 @@ def matched(key: str, **more: Any) -> dict[str, Any]:
 
 
 def copied(key: str, **more: Any) -> dict[str, Any]:
-    facts = {"shard": "s", "key": key, "kind": "near", "distance": 3, "threshold": 40, "similarity": 0.99}
+    facts = {"shard": "s", "key": key, "kind": "near", "verified_by": "thumbnails", "score": 0.75, "threshold": 0.5}
     return {**facts, "keeper_shard": "t", "keeper_key": "k", **more}
 
 
@@ -70,8 +70,8 @@ def test_the_first_rule_that_applies_is_named_with_its_evidence() -> None:
                              "score": 0.75, "threshold": 0.5, "benchmark": "ten", "match_shard": "b0",
                              "match_key": "t1"}  # fmt: skip
     (row,) = decided([signed("a")], [matched("other")], [copied("a")])
-    assert evidence(row) == {"decision": "drop", "rule": "duplicate", "detail": "near", "score": 3, "threshold": 40,
-                             "match_shard": "t", "match_key": "k"}  # fmt: skip
+    assert evidence(row) == {"decision": "drop", "rule": "duplicate", "detail": "near, by thumbnails", "score": 0.75,
+                             "threshold": 0.5, "match_shard": "t", "match_key": "k"}  # fmt: skip
 
 
 def test_the_first_match_of_a_sample_is_its_nearest() -> None:
@@ -160,4 +160,4 @@ def test_golden_digest() -> None:
         rows("contamination", matched("d")),
         rows("duplicates", copied("e")),
     )
-    assert rows_digest(decide(STRICT, *tables)) == "c3d0efb3f2f974f50620d658eda9d2fa2dbe4c31df20f7140dee667ffcee60ab"
+    assert rows_digest(decide(STRICT, *tables)) == "d68877d92bf49aaa97f677ffa81b6b3added3ee71463756514d7e13350da4803"

@@ -75,7 +75,7 @@ def test_equal_bytes_are_duplicates_even_when_blank() -> None:
     blanks = [candidate(key, None, **same) for key in "abc"]
     assert found(PLAIN, *blanks, candidate("d", None, thumbnail=bytes(1024))) == {"b": "a", "c": "a"}
     (row,) = find(PLAIN, table(*blanks[:2])).to_pylist()
-    assert (row["kind"], row["distance"], row["similarity"], row["threshold"]) == ("byte_equal", 0, 1, 2)
+    assert (row["kind"], row["verified_by"], row["distance"], row["score"]) == ("byte_equal", "bytes", 0, 1)
 
 
 def test_equal_bytes_only_when_near_is_off() -> None:
@@ -88,14 +88,14 @@ def test_blank_pictures_are_not_alike() -> None:
     assert found(PLAIN, *(candidate(key, None) for key in "abcdef")) == {}
 
 
-def test_groups_are_numbered_by_their_first_sample() -> None:
+def test_a_group_is_all_that_is_dropped_for_one_keeper() -> None:
     hashed = {"a": 0, "b": 7 << 99, "c": 1, "d": 7 << 99, "e": 7 << 200, "f": 2}
     made = find(PLAIN, table(*(candidate(key, bits) for key, bits in hashed.items())))
-    assert made.select(["key", "keeper_key", "group"]).to_pylist() == [
-        {"key": "c", "keeper_key": "a", "group": 0},
-        {"key": "d", "keeper_key": "b", "group": 1},
-        {"key": "f", "keeper_key": "a", "group": 0},
-    ]
+    of_c, of_d, of_f = made["group"].to_pylist()
+    assert made["keeper_key"].to_pylist() == ["a", "b", "a"]
+    assert of_c == of_f != of_d
+    alone = find(PLAIN, table(candidate("a", 0), candidate("c", 1)))
+    assert alone["group"].to_pylist() == [of_c]
 
 
 def test_nothing_to_compare() -> None:
@@ -147,7 +147,7 @@ def test_real_pictures() -> None:
     pictures = {f"k{i:02d}": png(i, 160, 120) for i in range(20)}
     copies = {"z0": encode(image(0, 160, 120), "JPEG", quality=50), "z1": encode(image(1, 160, 120).resize((80, 60))),
               "z2=longer caption": png(2, 160, 120), "z3": encode(image(3, 160, 120).resize((320, 240)))}  # fmt: skip
-    made = find(DuplicatesSettings(), sign({**pictures, **copies}).select(COLUMNS))
+    made = find(DuplicatesSettings(radius=40), sign({**pictures, **copies}).select(COLUMNS))
     assert [(r["key"], r["keeper_key"], r["kind"]) for r in made.to_pylist()] == [
         ("k02", "z2", "byte_equal"), ("k03", "z3", "near"), ("z0", "k00", "near"), ("z1", "k01", "near"),
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def test_golden_digest() -> None:
     made = find(
         PLAIN, table(*(candidate(f"k{i:02d}", int(bits) << 5, size=100 + i % 3) for i, bits in enumerate(hashed)))
     )
-    assert rows_digest(made) == "28947000f68d6a7c7da4fb703611e657617f7e9f9d323815938e620932cae37e"
+    assert rows_digest(made) == "60b80e7fc4f51d0aec1c299935c8a5ff2f5e9ddabf362cc5df731dffe3a9a778"
 
 
 def test_without_near_only_equal_bytes_count() -> None:
@@ -177,3 +177,131 @@ def test_without_near_only_equal_bytes_count() -> None:
     a, b, c = candidate("a", 0, **same), candidate("b", 0, **same), candidate("c", 0)
     assert found(PLAIN, a, b, c) == {"b": "a", "c": "a"}
     assert found(PLAIN.model_copy(update={"near": False}), a, b, c) == {"b": "a"}
+
+
+def vector(*values: float) -> list[np.float16]:
+    return [np.float16(value) for value in values]
+
+
+def test_a_near_descriptor_is_a_candidate_and_thumbnails_decide() -> None:
+    """Hashes 256 bits apart; the cosines of the three are .8, .6 and .96."""
+    a = candidate("a", 0, embedding=vector(1, 0), size=300)
+    b = candidate("b", 2**256 - 1, embedding=vector(0.8, 0.6), size=200)
+    c = candidate("c", 1, embedding=vector(0.6, 0.8))
+    limits = DuplicatesSettings(radius=0, min_cosine=0.75)
+    assert found(limits, a, b, c) == {"b": "a"}
+    (row,) = find(limits, table(a, b, c)).to_pylist()
+    assert (row["kind"], row["verified_by"], row["distance"], round(row["cosine"], 3)) == (
+        "near",
+        "thumbnails",
+        256,
+        0.8,
+    )
+    assert found(limits, {**a, "width": 1}, b, c) == {"c": "b", "a": "b"}
+    assert found(limits, a, {**b, "thumbnail": OTHER}) == {}
+    assert found(limits.model_copy(update={"min_cosine": 0.81}), a, b) == {}
+
+
+def test_meaning_alone_drops_only_where_asked_and_says_so() -> None:
+    a = candidate("a", 0, embedding=vector(1, 0), size=300)
+    b = candidate("b", 7 << 90, embedding=vector(0.8, 0.6), thumbnail=OTHER, size=200)
+    c = candidate("c", 7 << 99, embedding=vector(0.96, 0.28), thumbnail=draw(3, 32, 32)[..., 0].tobytes())
+    assert found(PLAIN, a, b, c) == {}
+    alike = PLAIN.model_copy(update={"semantic": 0.9})
+    assert found(alike, a, b, c) == {"c": "a"}
+    (row,) = find(alike, table(a, b, c)).to_pylist()
+    assert (row["kind"], row["verified_by"], row["threshold"]) == ("semantic", "embedding", pytest.approx(0.9))
+    assert row["score"] == row["cosine"] == pytest.approx(0.96, abs=1e-3)
+    assert found(alike, a, {**b, "embedding": vector(0.95, 0.31)}, c) == {"b": "a", "c": "a"}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "stays"),
+    [(("pixels",), "b"), (("format", "pixels"), "c"), (("caption",), "d"), (("sharpness",), "a"), ((), "a")],
+)
+def test_who_stays_is_a_setting(prefer: tuple[str, ...], stays: str) -> None:
+    told = {
+        "a": {"format": "GIF", "sharpness": 9.0},
+        "b": {"format": "JPEG", "size": 300, "sharpness": 1.0},
+        "c": {"format": "PNG"},
+        "d": {"format": "JPEG", "caption": "a long one"},
+    }
+    limits = DuplicatesSettings(prefer=prefer)  # type: ignore[arg-type]
+    dropped = found(limits, *(candidate(key, 0, **facts) for key, facts in told.items()))  # type: ignore[arg-type]
+    assert dropped == dict.fromkeys(set(told) - {stays}, stays)
+
+
+def test_captions_apart_are_not_dropped() -> None:
+    same: dict[str, Any] = {"sha256": bytes(32)}
+    texts = {"a": "A cat", "b": " a\u00a0CAT ", "c": "a dog", "d": None, "e": "", "f": "a dog"}
+    apart = PLAIN.model_copy(update={"captions": "separate"})
+    assert found(PLAIN, *(candidate(k, 0, caption=t, **same) for k, t in texts.items())).keys() == set("acdef")
+    assert found(apart, *(candidate(k, 0, caption=t, **same) for k, t in texts.items())) == {
+        "a": "b",
+        "e": "d",
+        "f": "c",
+    }
+    assert found(apart, *(candidate(k, 0, caption=t) for k, t in texts.items())) == {"a": "b", "e": "d", "f": "c"}
+
+
+def test_captions_to_be_merged_are_told() -> None:
+    told = table(candidate("a", 0, caption="long one"), candidate("b", 0, caption="x"))
+    assert find(PLAIN, told)["caption"].to_pylist() == [None]
+    assert find(PLAIN.model_copy(update={"captions": "merge"}), told)["caption"].to_pylist() == ["x"]
+
+
+@settings(max_examples=60)
+@given(corpora(), st.data())
+def test_more_that_arrives_is_decided_as_if_the_earlier_had_been_ranked_first(
+    corpus: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Earlier and later samples at once, the earlier with more pixels than any later: the same are dropped."""
+    split = data.draw(st.integers(0, len(corpus)))
+    first, later = (
+        [{**row, "shard": name} for row in rows_] for name, rows_ in (("1", corpus[:split]), ("2", corpus[split:]))
+    )
+    alone = find(PLAIN, table(*first))
+    dropped = set(zip(alone["shard"].to_pylist(), alone["key"].to_pylist(), strict=True))
+    stays = table(*(row for row in first if (row["shard"], row["key"]) not in dropped)) if first else table()
+    kept = stays.append_column("run", pa.array(["old"] * len(stays), pa.string()))
+    made = find(PLAIN, table(*later), kept)
+    at_once = find(PLAIN, table(*({**row, "width": row["width"] + 1000} for row in first), *later))
+    assert set(made["keeper_run"].to_pylist()) <= {"old", None}
+    assert all((row["keeper_run"] == "old") == (row["keeper_shard"] == "1") for row in made.to_pylist())
+    named = ["shard", "key", "kind", "score", "keeper_key"]
+    want = [row for row in at_once.select(named).to_pylist() if row["shard"] == "2"]
+    assert made.select(named).to_pylist() == want
+
+
+def crowd(count: int, **more: Any) -> pa.Table:
+    """So many rows, alike but for their keys and `more` columns, (count, W) uint8 each."""
+    first = table(candidate("0", 0, sha256=bytes(32)))
+    columns = {name: first[name].take(pa.array(np.zeros(count, np.int64))) for name in COLUMNS}
+    columns["key"] = pa.array([f"{number:06}" for number in range(count)])
+    for name, values in more.items():
+        columns[name] = pa.array(list(map(bytes, values)), pa.binary(values.shape[1]))
+    return pa.table(columns).cast(first.schema)
+
+
+def digests(count: int) -> Any:
+    return np.arange(4 * count, dtype=np.uint64).reshape(count, 4).view(np.uint8)
+
+
+def test_a_hundred_thousand_copies_of_one_picture_fall_to_one() -> None:
+    """Byte for byte, re-encoded, and blank."""
+    count = 100_000
+    rng = np.random.default_rng(0)
+    bits = np.packbits(rng.random((count, 256)) < 0.02, axis=1)
+    light = (np.frombuffer(THUMBNAIL, np.uint8) // 2 + rng.integers(0, 4, (count, 1024), np.uint8)).astype(np.uint8)
+    reencoded = crowd(count, sha256=digests(count), hash256_whole=bits, thumbnail=light)
+    for copies in (crowd(count), reencoded):
+        made = find(DuplicatesSettings(), copies)
+        assert made.num_rows == count - 1
+        assert set(made["keeper_key"].to_pylist()) == {"000000"}
+
+
+def test_unlike_pictures_of_one_hash_all_stay() -> None:
+    """However many: a picture is held against some of them only."""
+    count = 3000
+    noise = np.random.default_rng(0).integers(0, 256, (count, 1024), np.uint8)
+    assert find(DuplicatesSettings(), crowd(count, sha256=digests(count), thumbnail=noise)).num_rows == 0
