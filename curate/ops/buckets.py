@@ -60,13 +60,14 @@ def spanning(values: NDArray[np.int8], near: Near) -> tuple[Ranks, Ranks]:
         for start in range(0, len(against), _CHUNK):
             others = against[start : start + _CHUNK]
             row, other = np.nonzero(near(values[batch], values[others]))
-            links.append(_forest(batch[row], others[other]))
-            found[others[other]] = True
+            apart = batch[row] != others[other]
+            if apart.any():
+                links.append(_forest(batch[row[apart]], others[other[apart]]))
+                found[others[other[apart]]] = True
         waiting = np.concatenate([waiting, left[found[left]]])
         left = left[~found[left]]
-    a, b = np.concatenate(links, axis=1)
-    row, other = _forest(a, b)
-    return row, other
+    a, b = links[-1] if len(links) < 3 else _forest(*np.concatenate(links, axis=1))
+    return a, b
 
 
 def _forest(a: Ranks, b: Ranks) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +95,21 @@ def test_a_run_that_does_not_fit_in_memory_gives_the_same(tmp_path: Path) -> Non
     at_once = runs.made(folder, tmp_path / "whole")
     want = at_once.dataset("duplicates").read_all()
     assert want.num_rows == 2
-    for executor, name in ((Serial(), "serial"), (Ray(None), "ray")):
-        told = runs.settings(folder, tmp_path / name, duplicates={"in_memory": 2})
-        store = run(told, executor, quiet)
-        assert len(store.dataset("duplicates").parts()) == 2
-        assert rows_digest(_sorted(store.dataset("duplicates").read_all())) == rows_digest(_sorted(want))
-        assert runs.contents(store)["decisions"] == runs.contents(at_once)["decisions"]
-        before = {path: path.stat().st_mtime_ns for path in (tmp_path / name).rglob("*.parquet")}
-        run(told, Serial(), quiet)
-        assert {path: path.stat().st_mtime_ns for path in (tmp_path / name).rglob("*.parquet")} == before
+    told = runs.settings(folder, tmp_path / "run", duplicates={"in_memory": 2})
+    store = run(told, Serial(), quiet)
+    serial = runs.contents(store)
+    assert len(store.dataset("duplicates").parts()) == 2
+    assert rows_digest(_sorted(store.dataset("duplicates").read_all())) == rows_digest(_sorted(want))
+    assert serial["decisions"] == runs.contents(at_once)["decisions"]
+    stages = ("keys", "links", "plan", "duplicates")
+    for stage in stages:
+        shutil.rmtree(tmp_path / "run" / stage)
+    for stage in stages:
+        run(told, Ray(None), quiet, stage=stage)
+    assert runs.contents(store) == serial
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
+    run(told, Serial(), quiet)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")} == before
 
 
 def _sorted(table: pa.Table) -> pa.Table:
