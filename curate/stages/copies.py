@@ -33,7 +33,7 @@ class Limits(Settings):
     )
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of candidates")
     min_cosine: float = Field(0.75, ge=0, le=1, description="least cosine of descriptors searched")
-    most_candidates: int = Field(5, ge=0, description="nearest descriptors searched, and candidates aligned, a sample")
+    most_candidates: int = Field(3, ge=0, description="nearest descriptors searched, and candidates aligned, a sample")
     min_agreement: float = Field(0.6, ge=0, le=1, description="least share of blocks that agree after alignment")
     semantic: float | None = Field(
         None, gt=0, le=1, description="drop samples of equal meaning from this cosine of the embeddings on; off if null"
