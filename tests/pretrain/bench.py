@@ -22,8 +22,8 @@ from curate.sources import Shard, read
 from tests.runs import made, settings
 
 LEARNS: dict[str, Any] = {
-    "model": "xs", "image_size": 32, "patch": 4, "objective": "label", "label_field": "class", "held_out": 0.13,
-    "steps": 800, "mixup": 0.2, "shots": [1, 5, 10], "probe_seeds": 5,
+    "model": "xs", "image_size": 32, "patch": 8, "objective": "label", "label_field": "class", "held_out": 0.13,
+    "steps": 600, "learning_rate": 2e-3, "mixup": 0.2, "shots": [1, 5, 10], "probe_seeds": 5,
 }  # fmt: skip
 COMPARES: dict[str, Any] = {
     "model": "mu", "image_size": 32, "patch": 8, "objective": "label", "label_field": "class", "batch": 128,
