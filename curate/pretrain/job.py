@@ -18,12 +18,12 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from curate.errors import CurateError
-from curate.pretrain import pictures, speed
-from curate.pretrain.checkpoint import frozen
+from curate.pretrain import pictures, probing, speed
+from curate.pretrain.checkpoint import Checkpoint, frozen
 from curate.pretrain.data import Batches
 from curate.pretrain.index import ALONE, Chosen, Index, World
 from curate.pretrain.objectives import Objective, objective
-from curate.pretrain.probe import Pixels, labelled, probes, raw_pixels, see
+from curate.pretrain.probe import Pixels, probes, raw_pixels, see
 from curate.pretrain.result import PretrainResult, Probe, Samples, Speed
 from curate.pretrain.settings import PretrainSettings
 from curate.pretrain.state import Curve, State
@@ -150,15 +150,15 @@ def _probes(
 ) -> tuple[list[Probe], dict[str, str]]:
     """Probes of all benchmarks that allow one, and of the held-out split; and why the others do not."""
     settings, done = run.pretrain, list[Probe]()
-    nets = {"raw pixels": raw_pixels, "untrained": frozen(before), "trained": frozen(after)}
     not_probed: dict[str, str] = {}
+    net = Checkpoint(opened.state.kept, before, opened.goal, settings, opened.data.classes)
     for name, where in sorted(run.benchmarks.items()):
-        found = labelled(where, settings.image_size, run.signatures.max_pixels)
-        each, why_not = probes(name, see(found, nets), settings)
+        each, why_not = probing.of_benchmark(net, name, where, run.signatures.max_pixels)
         done += each
         not_probed |= {name: why_not} if why_not else {}
     if settings.objective == "label" and len(opened.data.held):
         rows, held = _of_split(opened)
+        nets = {"raw pixels": raw_pixels, "untrained": frozen(before), "trained": frozen(after)}
         each, why_not = probes("held out", see(_labelled(opened, rows, settings), nets, held), settings)
         done += each
         not_probed |= {"held out": why_not} if why_not else {}

@@ -45,8 +45,9 @@ class Benchmark(NamedTuple):
 
 
 class Planted(NamedTuple):
-    """A planted corpus: where it is, and by benchmark which images have copies in it, (N,) bool."""
+    """A planted corpus: its folder, its path, and by benchmark which images have copies in it, (N,) bool."""
 
+    folder: str
     corpus: str
     images: dict[str, NDArray[np.bool_]]
 
@@ -81,7 +82,7 @@ def plant(run: RunFile, store: Store, benchmarks: list[Benchmark], share: float,
             for at in np.flatnonzero(chosen[benchmark.name]).tolist():
                 _copies(run, file, benchmark, at, rng)
         file.write(tars.END)
-    return Planted(f"{store.url()}/{{clean/*,pretrain/compare/{folder}/planted}}.tar", chosen)
+    return Planted(folder, f"{store.url()}/{{clean/*,pretrain/compare/{folder}/planted}}.tar", chosen)
 
 
 def _copies(run: RunFile, file: tars.Sink, benchmark: Benchmark, at: int, rng: np.random.Generator) -> None:

@@ -43,6 +43,8 @@ def test_samples_without_caption_are_counted(result: PretrainResult) -> None:
 def test_the_probes_tell_colours(result: PretrainResult) -> None:
     assert not result.not_probed
     assert [p.method for p in result.probe[:4]] == ["1 shot", "5 shots", "nearest neighbours", "linear"]
+    assert result.probe[4].method == "zero-shot"
+    assert result.probe[4].tested == 32
     found = result.probe[1]
     assert (found.benchmark, found.classes, found.tested, found.chance) == ("drawn", 4, 12, 0.25)
     assert list(found.nets) == ["raw pixels", "untrained", "trained"]
@@ -142,6 +144,8 @@ def test_a_held_out_split_is_judged_and_never_trained_on(folder: Path) -> None:
     probe = next(p for p in result.probe if p.benchmark == "held out" and p.method == "linear")
     assert probe.tested == result.samples.held_out
     assert probe.nets["trained"].mean > 0.8
+    assert (probe.seeds, probe.gain) == (1, None)
+    assert probe.nets["trained"].low < probe.nets["trained"].mean  # of the images, since nothing is drawn
 
 
 def test_a_compiled_model_gives_the_same_losses(folder: Path) -> None:
@@ -168,10 +172,12 @@ def test_probe_reads_a_checkpoint_back(folder: Path, result: PretrainResult) -> 
     trained(folder)
     at = f"{folder}/run/pretrain/checkpoint.safetensors"
     command = ["probe", at, "--benchmark", f"colours={folder}/benchmark", "--shots", "5", "--image-size", "32"]
+    command += ["--finetune-steps", "3"]
     said = CliRunner().invoke(app, command, catch_exceptions=False, env={"COLUMNS": "200"})
     assert said.exit_code == 0
     assert "colours, 5 shots" in said.output
     assert "colours, zero-shot" in said.output
+    assert "colours, fine-tuned on 16" in said.output
     with pytest.raises(SourceError, match="no checkpoint of `curate pretrain`"):
         checkpoint.read(f"{folder}/run/clean/manifest.json")
     with pytest.raises(SourceError, match="no such file"):

@@ -43,7 +43,7 @@ def test_a_training_in_sittings_is_the_same_as_one_in_one(folder: Path, changes:
 
 
 def test_a_killed_process_goes_on_from_its_last_checkpoint(folder: Path) -> None:
-    changes = {"steps": 12, "save_every": 5}
+    changes: dict[str, Any] = {"steps": 12, "save_every": 5}
     whole = taught(folder, **changes)
     finished(folder, **changes)
     code = f"""

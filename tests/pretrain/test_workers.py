@@ -56,7 +56,7 @@ def gradient(store: Store, given: PretrainSettings, world: World) -> NDArray[np.
     shared = net if world.size == 1 else DistributedDataParallel(net)
     batch, _ = next(Batches(index, given, 10**8, world).since(0))
     loss_of(shared, goal, batch, given, torch.device("cpu")).backward()
-    return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]).numpy()
+    return np.asarray(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
 
 
 def each_worker(given: dict[str, Any]) -> None:
