@@ -18,7 +18,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from curate.errors import CurateError
-from curate.pretrain import pictures, probing, speed
+from curate.pretrain import probing, speed
 from curate.pretrain.checkpoint import Checkpoint, frozen
 from curate.pretrain.data import Batches
 from curate.pretrain.index import ALONE, Chosen, Index, World
@@ -106,8 +106,7 @@ def _result(run: RunFile, store: Store, opened: Opened, processes: int) -> Pretr
     before, after = opened.before.to(device), opened.state.kept.vit
     probe, not_probed = _probes(run, opened, before, after)
     manifest = store.read_json("clean", "manifest.json") or {}
-    shown = _shown(opened, settings)
-    drawn = pictures.draw(curve, settings, before, after, shown)
+    drawn = _drawn(opened, settings, before, after)
     for name, png in drawn.items():
         store.write_bytes(png, "pretrain", f"{name}.png")
     return PretrainResult(
@@ -196,11 +195,20 @@ def _held_out_loss(opened: Opened, settings: PretrainSettings, device: torch.dev
     return math.fsum(n * loss for n, loss in losses) / seen if seen else None
 
 
-def _shown(opened: Opened, settings: PretrainSettings) -> Pixels:
-    """Some pictures to look at the net with, (N, S, S, 3) uint8: held out where there are any."""
-    rows = (opened.data.held if len(opened.data.held) else opened.data.train)[: pictures.SHOWN].tolist()
-    found = [pixels for pixels in opened.batches.squares(rows, settings.image_size) if pixels is not None]
-    return np.stack(found) if found else np.empty((0, settings.image_size, settings.image_size, 3), np.uint8)
+def _drawn(
+    opened: Opened, settings: PretrainSettings, before: VisionTransformer, after: VisionTransformer
+) -> dict[str, bytes]:
+    """Pictures by name, of samples from all over the held-out ones if there are any; none without matplotlib."""
+    try:
+        from curate.pretrain import pictures
+    except ImportError:
+        return {}
+    rows = opened.data.held if len(opened.data.held) else opened.data.train
+    spread = rows[np.unique(np.linspace(0, len(rows) - 1, pictures.SHOWN).astype(int))].tolist()
+    found = [pixels for pixels in opened.batches.squares(spread, settings.image_size) if pixels is not None]
+    side = settings.image_size
+    shown = np.random.default_rng(settings.seed).permutation(np.stack(found)) if found else np.empty((0, side, side, 3))
+    return pictures.draw(opened.state.curve, settings, before, after, shown.astype(np.uint8))
 
 
 def _write(store: Store, result: PretrainResult, model: nn.Module, classes: list[str]) -> None:

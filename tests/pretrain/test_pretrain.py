@@ -196,3 +196,16 @@ def test_imports_stay_light(module: str, absent: str) -> None:
     code = f"import sys, {module}; sys.exit(' '.join(set({absent.split()}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_the_command_takes_its_settings_from_the_run_file_as_it_is_now(folder: Path) -> None:
+    finished(folder)
+    file = folder / "run.toml"
+    file.write_text(
+        f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
+        '[pretrain]\nmodel = "mu"\nimage_size = 16\nbatch = 16\nsteps = 2\nobjective = "label"\nlabel_field = "colour"\n'
+    )
+    said = CliRunner().invoke(app, ["pretrain", str(file)], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert said.exit_code == 0
+    assert "in 2 steps" in said.output
+    assert "48 used" in said.output

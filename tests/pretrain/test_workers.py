@@ -20,7 +20,7 @@ from curate.pretrain.objectives import objective
 from curate.pretrain.settings import PretrainSettings
 from curate.pretrain.state import read
 from curate.pretrain.train import loss_of
-from curate.pretrain.workers import launch, loop
+from curate.pretrain.workers import Told, launch, loop
 from curate.progress import Progress
 from curate.runfile import from_json
 from curate.store import Store
@@ -101,3 +101,13 @@ def test_a_killed_worker_is_replaced_and_goes_on_to_the_same_curve(folder: Path,
     run = settings(folder, folder / "run", **loose(**TWO))
     assert ready(run, Store(str(folder / "run"))).state.step == 8  # one process opens what several have left
     assert shared == pytest.approx(taught(folder, **{**TWO, "workers": 1}).curve.losses, abs=1e-5)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_what_a_worker_tells_is_heard_here() -> None:
+    heard: list[Progress] = []
+    said = [Progress("pretrain", step, 3, 16 * step, 0.5) for step in (1, 2, 3)]
+    with Told(heard.append) as told:
+        for at in said:
+            told.queue.put(at)
+    assert heard == said
