@@ -26,14 +26,14 @@ LEARNS: dict[str, Any] = {
     "steps": 600, "learning_rate": 2e-3, "mixup": 0.2, "shots": [1, 5, 10], "probe_seeds": 5,
 }  # fmt: skip
 COMPARES: dict[str, Any] = {
-    "model": "mu", "image_size": 32, "patch": 8, "objective": "label", "label_field": "class", "batch": 128,
-    "steps": 400, "learning_rate": 5e-3, "compare": {"shares": [0.3]},
+    "model": "mu", "image_size": 32, "patch": 8, "objective": "label", "label_field": "class", "batch": 64,
+    "steps": 400, "learning_rate": 5e-3, "compare": {"shares": [0.3], "seeds": 3},
 }  # fmt: skip
 
 
 def show(at: Progress) -> None:
     """A line every hundred steps, and for every training."""
-    if at.ended or at.done % 100 == 0:
+    if at.ended or (at.stage == "pretrain" and at.done % 100 == 0):
         print(f"{at.stage} {at.done}/{at.parts} {at.rows / max(at.seconds, 1e-9):.0f} images/s {at.note}", flush=True)
 
 

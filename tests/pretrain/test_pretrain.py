@@ -203,7 +203,8 @@ def test_the_command_takes_its_settings_from_the_run_file_as_it_is_now(folder: P
     file = folder / "run.toml"
     file.write_text(
         f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
-        '[pretrain]\nmodel = "mu"\nimage_size = 16\nbatch = 16\nsteps = 2\nobjective = "label"\nlabel_field = "colour"\n'
+        '[pretrain]\nmodel = "mu"\nimage_size = 16\nbatch = 16\nsteps = 2\n'
+        'objective = "label"\nlabel_field = "colour"\n'
     )
     said = CliRunner().invoke(app, ["pretrain", str(file)], catch_exceptions=False, env={"COLUMNS": "200"})
     assert said.exit_code == 0
