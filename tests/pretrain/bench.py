@@ -63,6 +63,8 @@ def main() -> None:
 
 def _labelled(source: Path, target: Path) -> None:
     """Copy a tar, with the class `face` where there is no label."""
+    if target.exists():
+        return  # written again, it would look changed
     with target.open("wb") as file:
         for sample in read(Shard(source.stem, "tar", (f"file://{source.resolve()}",), "")):
             facts = {"class": "face"} | json.loads(dict(sample.members).get("json", b"{}"))
@@ -76,7 +78,8 @@ def _benchmark(source: Path, folder: Path) -> None:
     for sample in read(Shard(source.stem, "tar", (f"file://{source.resolve()}",), "")):
         path = folder / str(json.loads(dict(sample.members)["json"])["class"]) / f"{sample.key}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(sample.image or b"")
+        if not path.exists():
+            path.write_bytes(sample.image or b"")
 
 
 if __name__ == "__main__":
