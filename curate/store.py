@@ -31,6 +31,8 @@ from curate.errors import CurateError, DigestError
 from curate.ops.digest import rows_digest
 
 _FOOTER = b"curate"
+_ROW_GROUP = 1 << 13
+"""Rows that are read at once: who wants some rows of a sorted part skips the rest."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -178,10 +180,13 @@ class Dataset:
         with self._open(part) as file:
             return self._footer(part, pq.read_metadata(file).metadata or {})
 
-    def read(self, part: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a part (or some columns) and hold it against its contract; DigestError when it is no part of ours."""
+    def read(self, part: str, columns: list[str] | None = None, where: tuple[str, str, int] | None = None) -> pa.Table:
+        """Read a part (or some columns, or the rows `where`, as `("span", "=", 3)`) and hold it against its contract.
+
+        DigestError when it is no part of ours.
+        """
         with self._open(part) as file:
-            table = pq.read_table(file, columns=columns)
+            table = pq.read_table(file, columns=columns, filters=where and [where])
         self._footer(part, table.schema.metadata or {})
         table = table.replace_schema_metadata(None)
         told = self.contract.only(columns) if columns else self.contract
@@ -212,7 +217,7 @@ class Dataset:
         footer = describe(table, made_from, tar, facts or {})
         table = table.replace_schema_metadata({_FOOTER: json.dumps(asdict(footer), sort_keys=True)})
         with self.store.draft(self.path(part)) as file:
-            pq.write_table(table, file, compression="zstd")
+            pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
         return footer
 
     def delete(self, part: str) -> None:

@@ -56,8 +56,9 @@ def test_make_demo_and_what_comes_after_it(tmp_path: Path) -> None:
 
 
 def test_the_run_file_and_its_commands(tmp_path: Path) -> None:
-    (example,) = blocks("toml")
-    parse(runfile.RunFile, tomllib.loads(example), "README.md")
+    example, duplicates = blocks("toml")
+    for text in (example, example + duplicates):
+        parse(runfile.RunFile, tomllib.loads(text), "README.md")
     folder = corpus(tmp_path)
     here = example.replace("data/shards/{00000..00009}.tar", f"{folder}/corpus/*.tar")
     (tmp_path / "audit.toml").write_text(here.replace("data/benchmark", f"{folder}/benchmark"))

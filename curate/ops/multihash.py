@@ -38,6 +38,11 @@ def lookups(radius: int) -> int:
     return CHUNKS * sum(comb(CHUNK_BITS, flips) for flips in range(radius // CHUNKS + 1))
 
 
+def shuffled(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Hashes with their bits in the order in which they are cut, (N, 32)."""
+    return np.packbits(np.unpackbits(hashes, axis=1)[:, _SHUFFLED], axis=1)
+
+
 class HashSearch:
     """The nearest of the 256-bit hashes kept so far; see `curate.ops.nearest.Search`. Distances in bits."""
 
@@ -53,8 +58,7 @@ class HashSearch:
 
     def begin(self, rows: Ranks) -> None:
         self._rows = rows
-        bits = np.unpackbits(self._hashes[self._ranks[rows]], axis=1)
-        self._block = np.packbits(bits[:, _SHUFFLED], axis=1)
+        self._block = shuffled(self._hashes[self._ranks[rows]])
 
     def kept(self) -> Near:
         wide = min(MOST + 1, self._count)

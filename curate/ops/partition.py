@@ -101,7 +101,7 @@ class CellSearch:
         """`vectors`, (V, D), and where those of rank 0, 1, ... stand in them, (R,); -1 for rows without."""
         self.most = most
         self._vectors, self._at, self._cells = vectors, at, cells
-        self._least = (least - _slack(vectors.shape[1])) * _UNIT**2
+        self._least = least_product(least, vectors.shape[1])
         self._index: Any = None
         self._kept, self._home = np.empty(len(at), np.int64), np.empty(len(at), np.int32)
         self._count = 0
@@ -161,7 +161,9 @@ class CellSearch:
         self._count += count
 
 
-def _slack(dims: int) -> float:
-    """How far off the product of two rounded unit vectors can be: each is off by half of 1/127 in every dimension."""
+def least_product(cosine: float, dims: int) -> float:
+    """The least product that two rounded vectors of this cosine can have: each is off by half of 1/127 in every one of
+    its dimensions.
+    """
     off = sqrt(dims) / 2 / _UNIT
-    return 2 * off + off * off
+    return (cosine - 2 * off - off * off) * _UNIT**2

@@ -69,17 +69,17 @@ class _Told:
     """Counts trainings for whoever watches."""
 
     def __init__(self, watch: Watch, total: int) -> None:
-        self._watch, self._total, self._done, self._images, self._seconds = watch, total, 0, 0, 0.0
+        self.watch, self._total, self._done, self._images, self._seconds = watch, total, 0, 0, 0.0
 
     def __call__(self, at: Progress) -> None:
         note = f"{at.done} of {at.parts} steps, {at.note}"
         rows, seconds = self._images + at.rows, self._seconds + at.seconds
         if at.ended:
             self._done, self._images, self._seconds = self._done + 1, rows, seconds
-        self._watch(Progress("compare", self._done, self._total, rows, seconds, unit="trainings", note=note))
+        self.watch(Progress("compare", self._done, self._total, rows, seconds, unit="trainings", note=note))
 
     def end(self) -> None:
-        self._watch(
+        self.watch(
             Progress("compare", self._done, self._total, self._images, self._seconds, ended=True, unit="trainings")
         )
 
@@ -88,7 +88,7 @@ def _of_share(run: RunFile, store: Store, benchmarks: list[Benchmark], share: fl
     """What became of each benchmark when a share of its images was planted."""
     folder = f"share-{share:g}"
     planted = planting.plant(run, store, benchmarks, share, folder)
-    corpora = _corpora(run, store, planted, folder)
+    corpora = _corpora(run, store, planted, told.watch)
     right: dict[str, Correct] = {}
     for kind in KINDS:
         each = [_accuracy(corpora, kind, seed, benchmarks, told) for seed in range(run.pretrain.compare.seeds)]
@@ -100,13 +100,13 @@ def _of_share(run: RunFile, store: Store, benchmarks: list[Benchmark], share: fl
     ]
 
 
-def _corpora(run: RunFile, store: Store, planted: Planted, folder: str) -> Corpora:
+def _corpora(run: RunFile, store: Store, planted: Planted, watch: Watch) -> Corpora:
     """Run the pipeline on the planted corpus: without the benchmarks, and with them, by the run's own settings."""
     runs = {}
     for kind, against in (("dirty", {}), ("clean", run.benchmarks)):
         runs[kind] = run.model_copy(
             update={
-                "out": store.url("pretrain", "compare", folder, kind),
+                "out": store.url("pretrain", "compare", planted.folder, kind),
                 "urls": None,
                 "shards": None,
                 "corpus": SourceSettings(path=planted.corpus, format="webdataset"),
@@ -116,7 +116,7 @@ def _corpora(run: RunFile, store: Store, planted: Planted, folder: str) -> Corpo
                 "duplicates": DuplicatesSettings(near=False),  # the copies of one image are to stay, all or none
             }
         )
-        bring_up(runs[kind], Serial(), lambda at: None, replace=True)
+        bring_up(runs[kind], Serial(), watch, replace=True)
     return Corpora(runs["dirty"], runs["clean"], _samples(runs["dirty"]) - _samples(runs["clean"]))
 
 

@@ -18,12 +18,12 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from curate.errors import CurateError
-from curate.pretrain import pictures, speed
-from curate.pretrain.checkpoint import frozen
+from curate.pretrain import probing, speed
+from curate.pretrain.checkpoint import Checkpoint, frozen
 from curate.pretrain.data import Batches
 from curate.pretrain.index import ALONE, Chosen, Index, World
 from curate.pretrain.objectives import Objective, objective
-from curate.pretrain.probe import Pixels, labelled, probes, raw_pixels, see
+from curate.pretrain.probe import Pixels, probes, raw_pixels, see
 from curate.pretrain.result import PretrainResult, Probe, Samples, Speed
 from curate.pretrain.settings import PretrainSettings
 from curate.pretrain.state import Curve, State
@@ -106,8 +106,7 @@ def _result(run: RunFile, store: Store, opened: Opened, processes: int) -> Pretr
     before, after = opened.before.to(device), opened.state.kept.vit
     probe, not_probed = _probes(run, opened, before, after)
     manifest = store.read_json("clean", "manifest.json") or {}
-    shown = _shown(opened, settings)
-    drawn = pictures.draw(curve, settings, before, after, shown)
+    drawn = _drawn(opened, settings, before, after)
     for name, png in drawn.items():
         store.write_bytes(png, "pretrain", f"{name}.png")
     return PretrainResult(
@@ -150,15 +149,15 @@ def _probes(
 ) -> tuple[list[Probe], dict[str, str]]:
     """Probes of all benchmarks that allow one, and of the held-out split; and why the others do not."""
     settings, done = run.pretrain, list[Probe]()
-    nets = {"raw pixels": raw_pixels, "untrained": frozen(before), "trained": frozen(after)}
     not_probed: dict[str, str] = {}
+    net = Checkpoint(opened.state.kept, before, opened.goal, settings, opened.data.classes)
     for name, where in sorted(run.benchmarks.items()):
-        found = labelled(where, settings.image_size, run.signatures.max_pixels)
-        each, why_not = probes(name, see(found, nets), settings)
+        each, why_not = probing.of_benchmark(net, name, where, run.signatures.max_pixels)
         done += each
         not_probed |= {name: why_not} if why_not else {}
     if settings.objective == "label" and len(opened.data.held):
         rows, held = _of_split(opened)
+        nets = {"raw pixels": raw_pixels, "untrained": frozen(before), "trained": frozen(after)}
         each, why_not = probes("held out", see(_labelled(opened, rows, settings), nets, held), settings)
         done += each
         not_probed |= {"held out": why_not} if why_not else {}
@@ -196,11 +195,20 @@ def _held_out_loss(opened: Opened, settings: PretrainSettings, device: torch.dev
     return math.fsum(n * loss for n, loss in losses) / seen if seen else None
 
 
-def _shown(opened: Opened, settings: PretrainSettings) -> Pixels:
-    """Some pictures to look at the net with, (N, S, S, 3) uint8: held out where there are any."""
-    rows = (opened.data.held if len(opened.data.held) else opened.data.train)[: pictures.SHOWN].tolist()
-    found = [pixels for pixels in opened.batches.squares(rows, settings.image_size) if pixels is not None]
-    return np.stack(found) if found else np.empty((0, settings.image_size, settings.image_size, 3), np.uint8)
+def _drawn(
+    opened: Opened, settings: PretrainSettings, before: VisionTransformer, after: VisionTransformer
+) -> dict[str, bytes]:
+    """Pictures by name, of samples from all over the held-out ones if there are any; none without matplotlib."""
+    try:
+        from curate.pretrain import pictures
+    except ImportError:
+        return {}
+    rows = opened.data.held if len(opened.data.held) else opened.data.train
+    spread = rows[np.unique(np.linspace(0, len(rows) - 1, pictures.SHOWN).astype(int))].tolist()
+    found = [pixels for pixels in opened.batches.squares(spread, settings.image_size) if pixels is not None]
+    side = settings.image_size
+    shown = np.random.default_rng(settings.seed).permutation(np.stack(found)) if found else np.empty((0, side, side, 3))
+    return pictures.draw(opened.state.curve, settings, before, after, shown.astype(np.uint8))
 
 
 def _write(store: Store, result: PretrainResult, model: nn.Module, classes: list[str]) -> None:

@@ -152,7 +152,8 @@ def _tiles(figure: Figure, tiles: list[Any], columns: int, **how: Any) -> None:
     shaped = [_opaque(tile) for tile in tiles] + [clear] * (-len(tiles) % columns)
     apart = [np.pad(t, ((0, gap), (0, gap), (0, 0)), constant_values=clear[0, 0, 0]) for t in shaped]
     rows = [np.concatenate(apart[at : at + columns], axis=1) for at in range(0, len(apart), columns)]
-    axes = figure.add_subplot()
+    figure.set_layout_engine("none")  # there is nothing beside them to make room for
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(np.concatenate(rows).squeeze(), **how)
     axes.set_axis_off()
 

@@ -17,7 +17,7 @@ from curate.ops.edits import copy
 from curate.ops.images import Fault
 from curate.pretrain.data import square
 from curate.runfile import RunFile
-from curate.store import HashingFile, Store
+from curate.store import Store, digest_of
 
 _EDITED = ("JPEG q10", "resize 50 %", "squash to square", "saturation 2", "text overlay", "mirror", "crop to 90 %")
 """What happens to the copies: edits that leave the picture to be recognised."""
@@ -45,8 +45,9 @@ class Benchmark(NamedTuple):
 
 
 class Planted(NamedTuple):
-    """A planted corpus: where it is, and by benchmark which images have copies in it, (N,) bool."""
+    """A planted corpus: its folder, its path, and by benchmark which images have copies in it, (N,) bool."""
 
+    folder: str
     corpus: str
     images: dict[str, NDArray[np.bool_]]
 
@@ -69,19 +70,26 @@ def read(run: RunFile) -> list[Benchmark]:
 
 
 def plant(run: RunFile, store: Store, benchmarks: list[Benchmark], share: float, folder: str) -> Planted:
-    """Write the copies of a `share` of every benchmark's images, drawn at random, as one more shard."""
+    """Write the copies of a `share` of every benchmark's images, drawn at random, as one more shard; once."""
     rng = np.random.default_rng([_SEED, round(share * 1e6)])
-    chosen: dict[str, NDArray[np.bool_]] = {}
-    path = store.path("pretrain", "compare", folder, "planted.tar")
-    with store.draft(path) as draft:
-        file = HashingFile(draft)  # type: ignore[arg-type]  # a draft is a binary file
+    counts = {b.name: len(b.labels) for b in benchmarks}
+    chosen = {
+        name: np.isin(np.arange(count), rng.choice(count, round(share * count), replace=False))
+        for name, count in counts.items()
+    }
+    planted = Planted(folder, f"{store.url()}/{{clean/*,pretrain/compare/{folder}/planted}}.tar", chosen)
+    there = ("pretrain", "compare", folder)
+    given = [share, run.pretrain.compare.copies, run.pretrain.label_field, [b.digest for b in benchmarks]]
+    made_from = {"recipe": digest_of(given)}
+    if store.read_json(*there, "planted.json") == made_from:  # written again, it would look changed to the pipeline
+        return planted
+    with store.draft(store.path(*there, "planted.tar")) as draft:
         for benchmark in benchmarks:
-            count = len(benchmark.labels)
-            chosen[benchmark.name] = np.isin(np.arange(count), rng.choice(count, round(share * count), replace=False))
             for at in np.flatnonzero(chosen[benchmark.name]).tolist():
-                _copies(run, file, benchmark, at, rng)
-        file.write(tars.END)
-    return Planted(f"{store.url()}/{{clean/*,pretrain/compare/{folder}/planted}}.tar", chosen)
+                _copies(run, draft, benchmark, at, rng)
+        draft.write(tars.END)
+    store.write_json(made_from, *there, "planted.json")
+    return planted
 
 
 def _copies(run: RunFile, file: tars.Sink, benchmark: Benchmark, at: int, rng: np.random.Generator) -> None:

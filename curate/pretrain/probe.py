@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from curate import sources
+from curate.ops.intervals import wilson
 from curate.pretrain import fewshot
 from curate.pretrain.data import square
 from curate.pretrain.result import Estimate, Probe
@@ -87,7 +88,8 @@ def _probe(name: str, method: str, seen: Seen, settings: PretrainSettings, shots
     if classes < 2:
         return None
     held = None if seen.held is None else seen.held[keep]
-    splits = [fewshot.split(y, shots, seed, held) for seed in range(settings.probe_seeds)]
+    draws = 1 if shots is None and held is not None else settings.probe_seeds  # a split that is given is not drawn
+    splits = [fewshot.split(y, shots, seed, held) for seed in range(draws)]
     fit = _WHOLE.get(method, fewshot.few_shot)
     scores = {net: [fit(x[keep], y, rows) for rows in splits] for net, x in seen.features.items()}
     *_, before, after = scores.values()
@@ -96,10 +98,10 @@ def _probe(name: str, method: str, seen: Seen, settings: PretrainSettings, shots
         method=method,
         classes=classes,
         tested=len(splits[0].tested),
-        seeds=settings.probe_seeds,
+        seeds=draws,
         chance=1 / classes,
-        nets={net: estimate(each) for net, each in scores.items()},
-        gain=estimate([b - a for a, b in zip(before, after, strict=True)], least=-1),
+        nets={net: _of_draws(each, len(splits[0].tested)) for net, each in scores.items()},
+        gain=estimate([b - a for a, b in zip(before, after, strict=True)], least=-1) if draws > 1 else None,
     )
 
 
@@ -113,6 +115,13 @@ def _usable(seen: Seen, shots: int) -> tuple[NDArray[np.int64], NDArray[np.int64
     known = {label: at for at, label in enumerate(classes)}
     keep = np.array([row for row, label in enumerate(seen.labels) if label in known], np.int64)
     return keep, np.array([known[seen.labels[row]] for row in keep], np.int64), len(classes)
+
+
+def _of_draws(scores: list[float], tested: int) -> Estimate:
+    """Student's interval over the draws; of a single one, Wilson's over the images."""
+    if len(scores) > 1:
+        return estimate(scores)
+    return Estimate(scores[0], *wilson(round(scores[0] * tested), tested))
 
 
 def estimate(scores: list[float], least: float = 0) -> Estimate:

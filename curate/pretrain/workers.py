@@ -25,7 +25,7 @@ _RETRIES = 3
 def run(settings: RunFile, store: Store, watch: Watch, on: str) -> None:
     """Train with `pretrain.workers` processes; what they learn is left in the state file. Raises CurateError."""
     Ray(os.environ.get("RAY_ADDRESS") if on == "ray" else on)
-    with _Told(watch) as told:
+    with Told(watch) as told:
         launch(loop, {"run": settings.model_dump(mode="json"), "told": told.queue}, settings.pretrain.workers, store)
 
 
@@ -92,7 +92,7 @@ def _cause(error: BaseException) -> str:
     return str(getattr(first, "cause", first)).strip().splitlines()[-1]
 
 
-class _Told:
+class Told:
     """Carries the workers' progress to whoever watches here."""
 
     def __init__(self, watch: Watch) -> None:
@@ -101,7 +101,7 @@ class _Told:
         self.queue, self._watch, self._over = Queue(actor_options={"num_cpus": 0}), watch, threading.Event()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
 
-    def __enter__(self) -> _Told:
+    def __enter__(self) -> Told:
         self._thread.start()
         return self
 

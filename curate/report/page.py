@@ -83,7 +83,7 @@ def _flat(settings: Any, path: str = "") -> list[tuple[str, str]]:
 def _pretraining(store: Store) -> dict[str, Any] | None:
     """The pretraining's summary, its pictures by name as `plots`, and if it is `stale`: made of other clean shards."""
     found = store.read_json("pretrain", "summary.json")
-    if found is None:
+    if found is None or "pictures" not in found:  # an older version's
         return None
     drawn = {name: store.fs.cat_file(store.path("pretrain", file)) for name, file in found["pictures"].items()}
     plots = {name: f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}" for name, png in drawn.items()}

@@ -33,8 +33,8 @@ class Limits(Settings):
     )
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of candidates")
     min_cosine: float = Field(0.75, ge=0, le=1, description="least cosine of descriptors searched")
-    most_candidates: int = Field(5, ge=0, description="nearest descriptors searched, and candidates aligned, a sample")
-    min_agreement: float = Field(0.5, ge=0, le=1, description="least share of blocks that agree after alignment")
+    most_candidates: int = Field(3, ge=0, description="nearest descriptors searched, and candidates aligned, a sample")
+    min_agreement: float = Field(0.6, ge=0, le=1, description="least share of blocks that agree after alignment")
     semantic: float | None = Field(
         None, gt=0, le=1, description="drop samples of equal meaning from this cosine of the embeddings on; off if null"
     )
@@ -78,7 +78,7 @@ class Measures(NamedTuple):
 
     def only(self, which: NDArray[np.int64]) -> Measures:
         """Those of some pairs."""
-        return Measures(*(column[which] for column in self))
+        return Measures(self.distance[which], self.cosine[which], self.similarity[which])
 
 
 class Verdict(NamedTuple):

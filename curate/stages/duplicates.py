@@ -53,7 +53,7 @@ class DuplicatesSettings(Limits):
         (), description="finished runs whose kept samples stay, better than all here: what repeats them is dropped"
     )
     in_memory: int = Field(
-        2_000_000, ge=1, description="most samples held at once, 2 KB each and 4 KB with previews; more: cut in tasks"
+        2_000_000, ge=1, description="most samples held at once, 5 KB each and 9 KB with previews; more: cut in tasks"
     )
 
     @property

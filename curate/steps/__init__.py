@@ -16,12 +16,26 @@ from curate.steps.base import Opened, Step, Task
 from curate.steps.deciding import CONTAMINATION, DECISIONS
 from curate.steps.emitting import CLEAN, IMAGES
 from curate.steps.measuring import RECALL
-from curate.steps.repeating import CELLS, DUPLICATES
+from curate.steps.repeating import CELLS, DUPLICATES, KEYS, LINKS, PLAN
 from curate.steps.signing import SHARDS, SIGNATURES, VIEWS, corpus_shards
 
 __all__ = ["STEPS", "Opened", "Step", "Task", "corpus_shards", "dataset_names"]
 
-STEPS = (SHARDS, SIGNATURES, VIEWS, CONTAMINATION, RECALL, CELLS, DUPLICATES, DECISIONS, CLEAN, IMAGES)
+STEPS = (
+    SHARDS,
+    SIGNATURES,
+    VIEWS,
+    CONTAMINATION,
+    RECALL,
+    CELLS,
+    KEYS,
+    LINKS,
+    PLAN,
+    DUPLICATES,
+    DECISIONS,
+    CLEAN,
+    IMAGES,
+)
 
 
 def dataset_names(run: RunFile) -> list[str]:

@@ -47,20 +47,18 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
     copies = [footer.rows for footer in store.dataset("duplicates").footers().values()]
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
-    overruled = verdicts.overruled(store)
-    said = {name: overruled.get(name, []) for name in parts}
-    made_of = {name: [f.rows, matches[name].rows, copies, *said[name]] for name, f in parts.items()}
-    return [Task(name, digest_of(made_of[name]), (name, said[name])) for name in parts]
+    said = verdicts.overruled(store)
+    made_of = {name: [f.rows, matches[name].rows, copies, *said.get(name, [])] for name, f in parts.items()}
+    return [Task(name, digest_of(inputs), name) for name, inputs in made_of.items()]
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
     copies = store.dataset("duplicates").read_all()
 
     def work(task: Task) -> pa.Table:
-        part, overruled = task.payload
-        table = store.dataset("signatures").read(part, decisions.COLUMNS)
-        mine = copies.filter(pc.equal(copies["shard"], part))
-        shown = counted(run, verdicts.upheld(store.dataset("contamination").read(part), overruled))
+        table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
+        mine = copies.filter(pc.equal(copies["shard"], task.payload))
+        shown = counted(run, store, task.payload)
         return decisions.decide(run.decisions, table, shown, mine)
 
     return Opened(work)

@@ -47,17 +47,6 @@ def kept_count(run: RunFile) -> int:
     return sum(pc.sum(pc.equal(t["decision"], "keep")).as_py() or 0 for d in manifests for t in _parts(d, ["decision"]))
 
 
-def kept(run: RunFile, columns: list[str]) -> pa.Table | None:
-    """The signatures of the samples they keep, and their `run`, in the order of `against`; None if there is none."""
-    tables = []
-    for path, store in zip(run.duplicates.against, earlier(run), strict=True):
-        for part in store.dataset("signatures").parts():
-            stays = pc.equal(store.dataset("decisions").read(part, ["decision"])["decision"], "keep")
-            table = store.dataset("signatures").read(part, columns).filter(stays)
-            tables.append(table.append_column("run", pa.array([path] * len(table), pa.string())))
-    return pa.concat_tables(tables) if tables else None
-
-
 def cells(run: RunFile) -> pa.Table | None:
     """The cells of the first of them that has some."""
     for store in earlier(run):

@@ -7,13 +7,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.review import verdicts
 from curate.runfile import RunFile
+from curate.store import Store
 
 
-def counted(run: RunFile, matches: pa.Table) -> pa.Table:
-    """Rows of contract `contamination` less those of train splits, which are told, but on which nothing is decided."""
+def counted(run: RunFile, store: Store, part: str, columns: list[str] | None = None) -> pa.Table:
+    """A part of `contamination` (or some columns, `verdicts.PAIR` among them), less what is told but decides nothing.
+
+    That is the matches of train splits, and those that people judged `different`.
+    """
+    matches = store.dataset("contamination").read(part, columns)
     learned = pa.array(_learned(run), pa.string())
-    return matches.filter(pc.invert(pc.is_in(matches["benchmark"], value_set=learned)))
+    matches = matches.filter(pc.invert(pc.is_in(matches["benchmark"], value_set=learned)))
+    return verdicts.upheld(matches, verdicts.overruled(store).get(part, []))
 
 
 def deciding(run: RunFile) -> dict[str, Any]:

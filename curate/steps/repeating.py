@@ -1,23 +1,23 @@
-"""The steps that find what repeats what: `cells`, `duplicates`."""
+"""The steps that find what repeats what: `cells`, `duplicates`, and between them the exchange.
+
+Where all samples fit in memory one task of `duplicates` decides them. Where they do not, `keys` tells the buckets that
+each sample falls in, part by part; `links` connects what is near in a bucket, span by span; `plan` packs what is
+connected in tasks; and each task of `duplicates` decides its own by the very code that decides all.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from curate.contracts import contract
-from curate.review import verdicts
 from curate.runfile import RunFile
-from curate.stages import cells, decisions, duplicates
+from curate.stages import cells, duplicates, keys, links, plan
 from curate.steps import earlier
 from curate.steps.base import Opened, Step, Task
-from curate.steps.matches import counted, deciding
+from curate.steps.gathering import Source, content, gathered, partition, samples, sources, spans, wants_cells
+from curate.steps.matches import deciding
 from curate.store import Store, digest_of
-
-
-def _wants_cells(run: RunFile) -> bool:
-    return run.duplicates.searches and run.signatures.embedding != "none"
 
 
 def _cells_tasks(run: RunFile, store: Store) -> list[Task]:
@@ -44,46 +44,128 @@ CELLS = Step(
     settings=lambda run: {"probes": run.duplicates.probes, "least_cosine": run.duplicates.least_cosine},
     tasks=_cells_tasks,
     open=_cells_open,
-    wanted=_wants_cells,
+    wanted=wants_cells,
+)
+
+
+def _settings(run: RunFile) -> dict[str, object]:
+    return {"duplicates": run.duplicates.recipe(), "decisions": deciding(run)}
+
+
+def _keys_tasks(run: RunFile, store: Store) -> list[Task]:
+    count = spans(run, store)
+    listed = sources(run, store) if count else []
+    told = content(run, store) if count else ""
+    return [
+        Task(f"{i:06}", digest_of([told, i, count]), (source, keys.Place(i, count))) for i, source in enumerate(listed)
+    ]
+
+
+def _keys_open(run: RunFile, store: Store) -> Opened:
+    searched = partition(run, store)
+
+    def work(task: Task) -> pa.Table:
+        source, place = task.payload
+        return keys.find(run.duplicates, *samples(run, store, source), place, searched)
+
+    return Opened(work)
+
+
+KEYS = Step(
+    name="keys",
+    version=keys.VERSION,
+    needs=("signatures", "contamination", "cells"),
+    settings=_settings,
+    tasks=_keys_tasks,
+    open=_keys_open,
+)
+
+
+def _links_tasks(run: RunFile, store: Store) -> list[Task]:
+    told = [footer.rows for footer in store.dataset("keys").footers().values()]
+    return [Task(f"{span:05}", digest_of([told, span]), span) for span in range(spans(run, store))]
+
+
+def _links_open(run: RunFile, store: Store) -> Opened:
+    data = store.dataset("keys")
+
+    def work(task: Task) -> pa.Table:
+        told = [data.read(part, where=("span", "=", task.payload)) for part in data.parts()]
+        return links.find(run.duplicates, pa.concat_tables(told))
+
+    return Opened(work)
+
+
+LINKS = Step(
+    name="links", version=links.VERSION, needs=("keys",), settings=_settings, tasks=_links_tasks, open=_links_open
+)
+
+
+def _plan_tasks(run: RunFile, store: Store) -> list[Task]:
+    told = [footer.rows for footer in store.dataset("links").footers().values()]
+    return [Task("all", digest_of(told), None)] if spans(run, store) else []
+
+
+def _plan_open(run: RunFile, store: Store) -> Opened:
+    data = store.dataset("links")
+
+    def work(task: Task) -> pa.Table:
+        del task
+        return plan.find(run.duplicates.in_memory, (data.read(part) for part in data.parts()))
+
+    return Opened(work)
+
+
+PLAN = Step(
+    name="plan",
+    version=plan.VERSION,
+    needs=("links",),
+    settings=lambda run: {"in_memory": run.duplicates.in_memory},
+    tasks=_plan_tasks,
+    open=_plan_open,
 )
 
 
 def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
-    names = ["signatures", "contamination", *(["cells"] if _wants_cells(run) else [])]
-    inputs: dict[str, Any] = {name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in names}
     earlier.signed_alike(run, store)
-    said = verdicts.overruled(store)
-    inputs |= {"overruled": said} if said else {}
-    payload = {part: said.get(part, []) for part in inputs["signatures"]}
-    return [Task("all", digest_of([inputs, earlier.content(run)]), payload)]
+    told = content(run, store)
+    if not spans(run, store):
+        return [Task("all", told, None)]
+    planned = store.dataset("plan").read_all(["task"])["task"].to_numpy()
+    inputs = [told, [footer.rows for footer in store.dataset("plan").footers().values()]]
+    return [Task(f"{task:05}", digest_of([inputs, task]), task) for task in np.unique(planned).tolist()]
 
 
 def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    needed = run.duplicates.columns
-    columns = sorted({*needed, *decisions.FACTS, "status"})
+    listed = sources(run, store)
+    centre = cells.centre_of(store.dataset("cells").read_all()) if wants_cells(run) else None
 
-    def candidates(part: str, overruled: list[list[str]]) -> pa.Table:
-        table = store.dataset("signatures").read(part, columns)
-        matches = store.dataset("contamination").read(part, verdicts.PAIR)
-        shown = counted(run, verdicts.upheld(matches, overruled))
-        stays = decisions.may_stay(run.decisions, table, shown)
-        return table.select(needed).filter(pa.array(stays))
+    def planned(task: int) -> list[tuple[Source, pa.Table]]:
+        """The samples of a task, part by part."""
+        told = store.dataset("plan").read("all", where=("task", "=", task))
+        part, rows = told["source"].to_numpy(), told["row"].to_numpy()
+        return [(listed[i], _rows(run, store, listed[i], rows[part == i])) for i in np.unique(part).tolist()]
 
     def work(task: Task) -> pa.Table:
-        schema = contract("signatures").schema
-        empty = pa.schema([schema.field(name) for name in needed]).empty_table()
-        told = pa.concat_tables([empty, *(candidates(*given) for given in task.payload.items())])
-        centre = cells.centre_of(store.dataset("cells").read_all()) if _wants_cells(run) else None
-        return duplicates.find(run.duplicates, told, earlier.kept(run, needed), centre)
+        whole = task.payload is None
+        parts = [(s, samples(run, store, s)[0]) for s in listed] if whole else planned(task.payload)
+        kept, candidates = gathered(run, parts)
+        return duplicates.find(run.duplicates, candidates, kept, centre)
 
     return Opened(work)
+
+
+def _rows(run: RunFile, store: Store, source: Source, rows: NDArray[np.int64]) -> pa.Table:
+    """Some rows of a part."""
+    data = (store if source.run is None else Store(source.run)).dataset("signatures")
+    return data.read(source.part, run.duplicates.columns).take(pa.array(rows))
 
 
 DUPLICATES = Step(
     name="duplicates",
     version=duplicates.VERSION,
-    needs=("signatures", "contamination", "cells"),
-    settings=lambda run: {"duplicates": run.duplicates.recipe(), "decisions": deciding(run)},
+    needs=("signatures", "contamination", "cells", "plan"),
+    settings=_settings,
     tasks=_duplicates_tasks,
     open=_duplicates_open,
 )

@@ -59,7 +59,8 @@ def _read(name: str) -> pa.Table:
     if name == "duplicates":
         keys, keepers, groups = zip(*GROUPED, strict=True)
         same: dict[str, Any] = {"shard": ["s"] * 3, "keeper_shard": ["s"] * 3, "kind": ["near"] * 3}
-        numbers: dict[str, Any] = {"distance": [1] * 3, "threshold": [9] * 3, "similarity": [1.0] * 3}
+        numbers: dict[str, Any] = {"score": [1.0] * 3, "threshold": [0.9] * 3}
+        numbers |= {"verified_by": ["thumbnails"] * 3, "policy": ["pixels"] * 3}
         rows = {"key": keys, "keeper_key": keepers, "group": groups, **same, **numbers}
         return contract(name).check(contract(name).table(rows), name)
     urls, decisions, rules, words, matches = zip(*(line.split() for line in DECIDED.split("\n")[1:-1]), strict=True)

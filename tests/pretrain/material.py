@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from curate.ops import tars
 from curate.pretrain import PretrainResult, pretrain
+from curate.pretrain.index import ALONE
+from curate.pretrain.job import ready
+from curate.pretrain.state import State
+from curate.pretrain.train import Place, train
+from curate.progress import Watch
 from curate.store import Store
 from tests.runs import encoded, made, quiet, settings
 
@@ -68,7 +74,10 @@ def trained(folder: Path, **changes: Any) -> PretrainResult:
     return pretrain(settings(folder, folder / "run", **loose(**changes)), finished(folder, **changes), quiet)
 
 
-def go_on(folder: Path, **changes: Any) -> PretrainResult:
-    """A training from where it was."""
-    store = made(folder, folder / "run", **loose(**changes))
-    return pretrain(settings(folder, folder / "run", **loose(**changes)), store, quiet)
+def taught(folder: Path, *, anew: bool = True, watch: Watch = quiet, **changes: Any) -> State:
+    """A training alone, from its beginning or from where it was, without what comes after it."""
+    store = finished(folder, **changes) if anew else Store(str(folder / "run"))
+    run = settings(folder, folder / "run", **loose(**changes))
+    opened = ready(run, store)
+    train(opened.state, opened.goal, opened.batches, run.pretrain, Place(torch.device("cpu"), ALONE, store), watch)
+    return opened.state

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from curate.errors import ConfigError, CurateError, SourceError
 from curate.pretrain import PretrainResult, checkpoint, pretrain
 from curate.progress import Progress
 from curate.report import write_report
-from tests.pretrain.material import TINY, coloured, finished, loose, trained
+from tests.pretrain.material import TINY, coloured, finished, loose, taught, trained
 from tests.runs import encoded, made, quiet, settings, tar
 
 
@@ -42,6 +43,8 @@ def test_samples_without_caption_are_counted(result: PretrainResult) -> None:
 def test_the_probes_tell_colours(result: PretrainResult) -> None:
     assert not result.not_probed
     assert [p.method for p in result.probe[:4]] == ["1 shot", "5 shots", "nearest neighbours", "linear"]
+    assert result.probe[4].method == "zero-shot"
+    assert result.probe[4].tested == 32
     found = result.probe[1]
     assert (found.benchmark, found.classes, found.tested, found.chance) == ("drawn", 4, 12, 0.25)
     assert list(found.nets) == ["raw pixels", "untrained", "trained"]
@@ -51,14 +54,14 @@ def test_the_probes_tell_colours(result: PretrainResult) -> None:
 def test_the_same_seed_gives_the_same_curve_and_leaves_torchs_own_alone(folder: Path, result: PretrainResult) -> None:
     before = torch.get_rng_state()
     torch.rand(7)
-    assert trained(folder, steps=40).losses == result.losses
+    assert tuple(taught(folder).curve.losses) == result.losses
     torch.set_rng_state(before)
-    assert trained(folder, seed=1, steps=3).losses[:3] != result.losses[:3]
+    assert tuple(taught(folder, seed=1, steps=3).curve.losses[:3]) != result.losses[:3]
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_what_it_leaves_is_whole(folder: Path) -> None:
-    result = trained(folder, steps=3)
+    result = trained(folder, steps=3, seed=2)
     at = folder / "run" / "pretrain"
     said = json.loads((at / "summary.json").read_text())
     assert said["losses"] == list(result.losses)
@@ -127,9 +130,9 @@ def test_too_few_captions_and_unfinished_runs_are_refused(folder: Path, tmp_path
     ],
     ids=["sigmoid", "label", "labels", "bf16"],
 )
-def test_every_way_of_training_learns(folder: Path, changes: dict[str, object]) -> None:
-    result = trained(folder, **changes)
-    assert np.mean(result.losses[-5:]) < 0.8 * np.mean(result.losses[:5])
+def test_every_way_of_training_learns(folder: Path, changes: dict[str, Any]) -> None:
+    losses = taught(folder, **changes).curve.losses
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
 def test_a_held_out_split_is_judged_and_never_trained_on(folder: Path) -> None:
@@ -141,10 +144,12 @@ def test_a_held_out_split_is_judged_and_never_trained_on(folder: Path) -> None:
     probe = next(p for p in result.probe if p.benchmark == "held out" and p.method == "linear")
     assert probe.tested == result.samples.held_out
     assert probe.nets["trained"].mean > 0.8
+    assert (probe.seeds, probe.gain) == (1, None)
+    assert probe.nets["trained"].low < probe.nets["trained"].mean  # of the images, since nothing is drawn
 
 
 def test_a_compiled_model_gives_the_same_losses(folder: Path) -> None:
-    plain, compiled = (trained(folder, steps=2, compile=backend).losses for backend in ("no", "aot_eager"))
+    plain, compiled = (taught(folder, steps=2, compile=backend).curve.losses for backend in ("no", "aot_eager"))
     assert compiled == pytest.approx(plain, abs=1e-4)
 
 
@@ -167,10 +172,12 @@ def test_probe_reads_a_checkpoint_back(folder: Path, result: PretrainResult) -> 
     trained(folder)
     at = f"{folder}/run/pretrain/checkpoint.safetensors"
     command = ["probe", at, "--benchmark", f"colours={folder}/benchmark", "--shots", "5", "--image-size", "32"]
+    command += ["--finetune-steps", "3"]
     said = CliRunner().invoke(app, command, catch_exceptions=False, env={"COLUMNS": "200"})
     assert said.exit_code == 0
     assert "colours, 5 shots" in said.output
     assert "colours, zero-shot" in said.output
+    assert "colours, fine-tuned on 16" in said.output
     with pytest.raises(SourceError, match="no checkpoint of `curate pretrain`"):
         checkpoint.read(f"{folder}/run/clean/manifest.json")
     with pytest.raises(SourceError, match="no such file"):
@@ -189,3 +196,17 @@ def test_imports_stay_light(module: str, absent: str) -> None:
     code = f"import sys, {module}; sys.exit(' '.join(set({absent.split()}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_the_command_takes_its_settings_from_the_run_file_as_it_is_now(folder: Path) -> None:
+    finished(folder)
+    file = folder / "run.toml"
+    file.write_text(
+        f'out = "{folder}/run"\n[corpus]\npath = "{folder}/corpus/*.tar"\n'
+        '[pretrain]\nmodel = "mu"\nimage_size = 16\nbatch = 16\nsteps = 2\n'
+        'objective = "label"\nlabel_field = "colour"\n'
+    )
+    said = CliRunner().invoke(app, ["pretrain", str(file)], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert said.exit_code == 0
+    assert "in 2 steps" in said.output
+    assert "48 used" in said.output

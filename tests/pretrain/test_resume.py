@@ -13,77 +13,64 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from curate.errors import CurateError, DigestError
-from curate.pretrain import pretrain
 from curate.pretrain.data import Batch, Batches, Waited
 from curate.pretrain.objectives import Captions
 from curate.pretrain.settings import PretrainSettings
 from curate.pretrain.state import State
 from curate.pretrain.train import Place, train
-from tests.pretrain.material import TINY, finished, go_on, loose, trained
-from tests.runs import quiet, settings
-
-Weights = dict[str, NDArray[np.float32]]
+from tests.pretrain.material import TINY, finished, taught
+from tests.runs import quiet
 
 
-def weights(folder: Path) -> Weights:
-    return dict(load_file(folder / "run" / "pretrain" / "checkpoint.safetensors"))
-
-
-def same(a: Weights, b: Weights) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+def same(a: State, b: State) -> bool:
+    """The same curve and the same weights, bit for bit."""
+    mine, theirs = a.kept.state_dict(), b.kept.state_dict()
+    curves = [(state.curve.losses, state.curve.rates, state.curve.gradients) for state in (a, b)]
+    return curves[0] == curves[1] and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.8, "objective": "label", "label_field": "colour", "mixup": 0.3}])
-def test_a_training_in_sittings_is_the_same_as_one_in_one(folder: Path, changes: dict[str, object]) -> None:
-    whole, wanted = trained(folder, steps=8, **changes), weights(folder)
-    assert trained(folder, steps=8, seconds=1e-6, **changes).steps == 1
-    assert go_on(folder, steps=8, seconds=1e-6, **changes).steps == 2
-    again = go_on(folder, steps=8, **changes)
-    assert (again.losses, again.gradients) == (whole.losses, whole.gradients)
-    assert same(weights(folder), wanted)
+def test_a_training_in_sittings_is_the_same_as_one_in_one(folder: Path, changes: dict[str, Any]) -> None:
+    whole = taught(folder, steps=8, **changes)
+    assert taught(folder, steps=8, seconds=1e-6, **changes).step == 1
+    assert taught(folder, anew=False, steps=8, seconds=1e-6, **changes).step == 2
+    again = taught(folder, anew=False, steps=8, **changes)
+    assert again.step == 8
+    assert same(again, whole)
+    assert not same(taught(folder, steps=8, seed=1, **changes), whole)
 
 
 def test_a_killed_process_goes_on_from_its_last_checkpoint(folder: Path) -> None:
-    changes = {"steps": 12, "save_every": 5}
-    whole, wanted = trained(folder, **changes), weights(folder)
-    store = finished(folder, **changes)
-    store.delete("pretrain", "summary.json")
+    changes: dict[str, Any] = {"steps": 12, "save_every": 5}
+    whole = taught(folder, **changes)
+    finished(folder, **changes)
     code = f"""
 import os, signal
 from pathlib import Path
-from curate.pretrain import pretrain
-from curate.store import Store
-from tests.pretrain.material import loose
-from tests.runs import settings
-folder = Path({str(folder)!r})
+from tests.pretrain.material import taught
 def die(at):
     if at.done == 8:
         os.kill(os.getpid(), signal.SIGKILL)
-pretrain(settings(folder, folder / "run", **loose(**{changes!r})), Store(str(folder / "run")), die)
+taught(Path({str(folder)!r}), anew=False, watch=die, **{changes!r})
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     killed = subprocess.run([sys.executable, "-c", code], env=environment, timeout=300)
     assert killed.returncode == -signal.SIGKILL
-    assert not (folder / "run" / "pretrain" / "summary.json").exists()
     steps: list[int] = []
-    run = settings(folder, folder / "run", **loose(**changes))
-    again = pretrain(run, store, lambda at: steps.append(at.done))
+    again = taught(folder, anew=False, watch=lambda at: steps.append(at.done), **changes)
     assert steps[0] == 6
-    assert again.losses == whole.losses
-    assert same(weights(folder), wanted)
+    assert same(again, whole)
 
 
 def test_an_unfinished_training_of_other_settings_is_not_lost(folder: Path) -> None:
-    trained(folder, steps=8, seconds=1e-6)
+    taught(folder, steps=8, seconds=1e-6)
     with pytest.raises(CurateError, match=r"state\.pt: 1 of 8 steps were trained with other settings"):
-        go_on(folder, steps=8, learning_rate=0.1)
+        taught(folder, anew=False, steps=8, learning_rate=0.1)
     (folder / "run" / "pretrain" / "state.pt").write_bytes(b"half a file")
     with pytest.raises(DigestError, match="cannot be read"):
-        go_on(folder, steps=8)
+        taught(folder, anew=False, steps=8)
 
 
 class Given(Batches):

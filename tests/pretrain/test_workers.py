@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.parallel import DistributedDataParallel
 
-from curate.pretrain import pretrain
 from curate.pretrain.data import Batches
 from curate.pretrain.index import ALONE, Index, World
 from curate.pretrain.job import ready
@@ -21,12 +20,12 @@ from curate.pretrain.objectives import objective
 from curate.pretrain.settings import PretrainSettings
 from curate.pretrain.state import read
 from curate.pretrain.train import loss_of
-from curate.pretrain.workers import launch, loop
+from curate.pretrain.workers import Told, launch, loop
 from curate.progress import Progress
 from curate.runfile import from_json
 from curate.store import Store
-from tests.pretrain.material import finished, loose, trained
-from tests.runs import quiet, settings
+from tests.pretrain.material import finished, loose, taught
+from tests.runs import settings
 
 TWO: dict[str, Any] = {"steps": 8, "save_every": 3, "workers": 2}
 OBJECTIVES: list[dict[str, Any]] = [
@@ -57,7 +56,7 @@ def gradient(store: Store, given: PretrainSettings, world: World) -> NDArray[np.
     shared = net if world.size == 1 else DistributedDataParallel(net)
     batch, _ = next(Batches(index, given, 10**8, world).since(0))
     loss_of(shared, goal, batch, given, torch.device("cpu")).backward()
-    return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]).numpy()
+    return np.asarray(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
 
 
 def each_worker(given: dict[str, Any]) -> None:
@@ -74,7 +73,7 @@ def each_worker(given: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def taught(folder: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
+def left(folder: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
     """Two workers, of which one is killed at step 5; where their gradients are."""
     out, store = tmp_path_factory.mktemp("workers"), finished(folder, **TWO)
     run = settings(folder, folder / "run", **loose(**TWO)).model_dump(mode="json")
@@ -84,29 +83,31 @@ def taught(folder: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: 
 
 @pytest.mark.parametrize("changes", OBJECTIVES, ids=lambda changes: str(changes["objective"]))
 def test_two_workers_have_the_gradient_of_one_with_twice_the_batch(
-    folder: Path, taught: Path, changes: dict[str, Any]
+    folder: Path, left: Path, changes: dict[str, Any]
 ) -> None:
     given = settings(folder, folder / "run", **loose(**TWO)).pretrain.model_copy(update=changes)
     alone = gradient(Store(str(folder / "run")), given, ALONE)
     assert np.abs(alone).max() > 1e-3
     for rank in (0, 1):
-        shared = np.load(taught / f"{changes['objective']}-{rank}.npy")
+        shared = np.load(left / f"{changes['objective']}-{rank}.npy")
         assert np.abs(shared - alone).max() < 1e-5
 
 
-def test_a_killed_worker_is_replaced_and_goes_on_to_the_same_curve(folder: Path, taught: Path) -> None:
-    assert (taught / "killed").exists()
+def test_a_killed_worker_is_replaced_and_goes_on_to_the_same_curve(folder: Path, left: Path) -> None:
+    assert (left / "killed").exists()
     saved = read(Store(str(folder / "run")))
     assert saved is not None
     shared = saved["curve"]["losses"]
     run = settings(folder, folder / "run", **loose(**TWO))
-    result = pretrain(run, Store(str(folder / "run")), quiet)  # all steps are done: only judged
-    assert list(result.losses) == shared
-    assert shared == pytest.approx(trained(folder, **{**TWO, "workers": 1}).losses, abs=1e-5)
+    assert ready(run, Store(str(folder / "run"))).state.step == 8  # one process opens what several have left
+    assert shared == pytest.approx(taught(folder, **{**TWO, "workers": 1}).curve.losses, abs=1e-5)
 
 
-@pytest.mark.usefixtures("taught")
-def test_what_workers_left_is_opened_by_one_process(folder: Path) -> None:
-    run = settings(folder, folder / "run", **loose(**TWO))
-    opened = ready(run, Store(str(folder / "run")))
-    assert opened.state.step == 8
+@pytest.mark.usefixtures("ray_session")
+def test_what_a_worker_tells_is_heard_here() -> None:
+    heard: list[Progress] = []
+    said = [Progress("pretrain", step, 3, 16 * step, 0.5) for step in (1, 2, 3)]
+    with Told(heard.append) as told:
+        for at in said:
+            told.queue.put(at)
+    assert heard == said

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from curate.contracts import contract
 from curate.ops.digest import rows_digest
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
-from tests.pictures import draw, encode, image, png, rows, sign
+from tests.pictures import draw, encode, image, png, rows, sign, textured
 
 PLAIN = DuplicatesSettings(radius=2, min_similarity=0.9)
 THUMBNAIL = draw(1, 32, 32)[..., 0].tobytes()
@@ -305,3 +305,13 @@ def test_unlike_pictures_of_one_hash_all_stay() -> None:
     count = 3000
     noise = np.random.default_rng(0).integers(0, 256, (count, 1024), np.uint8)
     assert find(DuplicatesSettings(), crowd(count, sha256=digests(count), thumbnail=noise)).num_rows == 0
+
+
+def test_a_cut_copy_is_found_by_its_descriptor_and_aligned() -> None:
+    whole = {f"k{i}": textured(kind) for i, kind in enumerate(("table", "city", "flowers"))}
+    cut = whole["k1"][20:-20, 30:-30]
+    signed = sign({k: encode(v) for k, v in {**whole, "z": cut}.items()}, embedding="detector")
+    (row,) = find(DuplicatesSettings(), signed.select(COLUMNS)).to_pylist()
+    assert (row["key"], row["keeper_key"], row["kind"], row["verified_by"]) == ("z", "k1", "near", "alignment")
+    assert row["score"] >= row["threshold"]
+    assert find(DuplicatesSettings(most_candidates=0), signed.select(COLUMNS)).num_rows == 0

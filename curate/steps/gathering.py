@@ -1,0 +1,92 @@
+"""The samples that `duplicates` gathers: those of earlier runs that are kept, and those of this run that may stay."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from curate.contracts import contract
+from curate.ops.partition import Cells
+from curate.review import verdicts
+from curate.runfile import RunFile
+from curate.stages import cells, decisions
+from curate.steps import earlier
+from curate.steps.matches import counted
+from curate.store import Store, digest_of
+
+
+class Source(NamedTuple):
+    """A part of signatures: of an earlier run, by its name in `against`, or of this one (None)."""
+
+    run: str | None
+    part: str
+
+
+def sources(run: RunFile, store: Store) -> list[Source]:
+    """All parts, those of earlier runs first; a part is known by its number in this list."""
+    old = zip(run.duplicates.against, earlier.earlier(run), strict=True)
+    listed = [Source(path, part) for path, other in old for part in other.dataset("signatures").parts()]
+    return [*listed, *(Source(None, part) for part in store.dataset("signatures").parts())]
+
+
+def content(run: RunFile, store: Store) -> str:
+    """The digest of all that is gathered."""
+    names = ["signatures", "contamination", *(["cells"] if wants_cells(run) else [])]
+    inputs = {name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in names}
+    said = verdicts.overruled(store)
+    return digest_of([inputs, earlier.content(run), *([said] if said else [])])
+
+
+def wants_cells(run: RunFile) -> bool:
+    """Whether there are descriptors to be searched."""
+    return run.duplicates.searches and run.signatures.embedding != "none"
+
+
+def partition(run: RunFile, store: Store) -> Cells | None:
+    """The cells of this run, if it has any."""
+    centre = cells.centre_of(store.dataset("cells").read_all()) if wants_cells(run) else None
+    return None if centre is None else Cells(centre, run.duplicates.probes)
+
+
+def spans(run: RunFile, store: Store) -> int:
+    """In how many spans the buckets are to be cut: 0 where all samples fit in memory. A sample's keys take 4 KB."""
+    own = sum(footer.statuses.get("ok", 0) for footer in store.dataset("signatures").footers().values())
+    count = own + earlier.kept_count(run)
+    return 0 if count <= run.duplicates.in_memory else ceil(2 * count / run.duplicates.in_memory)
+
+
+def samples(run: RunFile, store: Store, source: Source) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The samples of a part that stay or may stay, columns as `duplicates` needs them, and their rows there."""
+    columns = run.duplicates.columns
+    if source.run is not None:
+        old = Store(source.run)
+        table = old.dataset("signatures").read(source.part, columns)
+        stays = pc.equal(old.dataset("decisions").read(source.part, ["decision"])["decision"], "keep").to_numpy()
+    else:
+        facts = sorted({*columns, *decisions.FACTS, "status"})
+        table = store.dataset("signatures").read(source.part, facts)
+        shown = counted(run, store, source.part, verdicts.PAIR)
+        stays = decisions.may_stay(run.decisions, table, shown)
+    rows = np.flatnonzero(stays)
+    return table.select(columns).take(pa.array(rows)), rows
+
+
+class Gathered(NamedTuple):
+    """Samples of earlier runs, with their `run`, and samples of this one."""
+
+    kept: pa.Table | None
+    candidates: pa.Table
+
+
+def gathered(run: RunFile, parts: list[tuple[Source, pa.Table]]) -> Gathered:
+    """Put the samples of parts together, given in the order of their sources."""
+    schema = contract("signatures").schema
+    empty = pa.schema([schema.field(name) for name in run.duplicates.columns]).empty_table()
+    old = [t.append_column("run", pa.array([s.run] * len(t), pa.string())) for s, t in parts if s.run is not None]
+    new = [table for source, table in parts if source.run is None]
+    return Gathered(pa.concat_tables(old) if old else None, pa.concat_tables([empty, *new]))

@@ -1,0 +1,116 @@
+"""The exchange: more samples than fit in memory are decided exactly as if all did."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.contracts import contract
+from curate.executors import Ray, Serial
+from curate.ops.digest import rows_digest
+from curate.ops.partition import Cells, whole
+from curate.runner import run
+from curate.stages import keys, links, plan
+from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
+from tests import runs
+from tests.pictures import draw, rows
+from tests.runs import corpus, quiet
+
+LIMITS = DuplicatesSettings(radius=13, min_cosine=0.8, probes=2, most_candidates=2)
+THUMBNAILS = [draw(seed, 32, 32)[..., 0].tobytes() for seed in range(3)]
+
+
+def crowd(seed: int, count: int) -> pa.Table:
+    """Samples of a few families: equal bytes, near hashes, near descriptors, some of it missing."""
+    rng = np.random.default_rng(seed)
+    hashes, means = rng.integers(0, 256, (4, 32), np.uint8), rng.standard_normal((4, 8))
+    made = []
+    for number in range(count):
+        family, turned = int(rng.integers(4)), np.zeros(256, np.uint8)
+        turned[rng.permutation(256)[: int(rng.integers(0, 12))]] = 1
+        facts: dict[str, Any] = {"shard": "s", "key": f"{number:03}", "width": int(rng.integers(1, 4)), "height": 10}
+        if rng.random() < 0.8:
+            bits = hashes[family if rng.random() < 0.7 else int(rng.integers(4))] ^ np.packbits(turned)
+            facts |= {"hash256_whole": bytes(bits), "thumbnail": THUMBNAILS[int(rng.integers(3))]}
+        if rng.random() < 0.8:
+            facts["embedding"] = (means[family] + rng.normal(0, 0.4, 8)).astype(np.float16).tolist()
+        made.append({**facts, "sha256": rng.bytes(32)})
+        if made[:-1] and rng.random() < 0.2:
+            made[-1] = {**made[int(rng.integers(len(made) - 1))], "key": facts["key"]}
+    return rows("signatures", *made).select(COLUMNS)
+
+
+def exchanged(limits: DuplicatesSettings, parts: list[pa.Table], cells: Cells, spans: int) -> tuple[pa.Table, int]:
+    """Decide parts by keys, links, plan and tasks; and in how many tasks."""
+    told = [
+        contract("keys").check(keys.find(limits, part, np.arange(len(part)), keys.Place(i, spans), cells), "keys")
+        for i, part in enumerate(parts)
+    ]
+    all_keys = pa.concat_tables(told)
+    cut = [all_keys.filter(pc.equal(all_keys["span"], span)) for span in range(spans)]
+    linked = [contract("links").check(links.find(limits, span), "links") for span in cut]
+    planned = contract("plan").check(plan.find(limits.in_memory, linked), "plan").to_pandas()
+    made = [contract("duplicates").empty()]
+    for _, task in planned.groupby("task"):
+        mine = [parts[i].take(pa.array(some["row"].to_numpy())) for i, some in task.groupby("source")]
+        made.append(find(limits, pa.concat_tables(mine), centre=CENTRE))
+    return pa.concat_tables(made).sort_by([("shard", "ascending"), ("key", "ascending")]), len(made) - 1
+
+
+CENTRE = whole(np.random.default_rng(5).standard_normal((3, 8)))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.integers(0, 40), st.integers(1, 4), st.integers(1, 6), st.booleans())
+def test_the_exchange_decides_as_one_task_does(seed: int, count: int, parts: int, spans: int, semantic: bool) -> None:
+    limits = LIMITS.model_copy(update={"in_memory": 3, "semantic": 0.9 if semantic else None})
+    told = crowd(seed, count)
+    want = find(limits, told, centre=CENTRE)
+    cut = [told.slice(i * count // parts, (i + 1) * count // parts - i * count // parts) for i in range(parts)]
+    made, _ = exchanged(limits, cut, Cells(CENTRE, limits.probes), spans)
+    assert made.equals(want)
+
+
+def test_groups_that_do_not_touch_come_in_tasks_of_their_own() -> None:
+    far = [{"shard": "s", "key": f"{i}", "sha256": bytes([i // 2]) * 32} for i in range(8)]
+    told = rows("signatures", *far).select(COLUMNS)
+    for in_memory, tasks in ((2, 4), (4, 2), (5, 2), (8, 1)):
+        limits = LIMITS.model_copy(update={"in_memory": in_memory})
+        made, count = exchanged(limits, [told], Cells(CENTRE, 1), 2)
+        assert (made["keeper_key"].to_pylist(), count) == (["0", "2", "4", "6"], tasks)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_run_that_does_not_fit_in_memory_gives_the_same(tmp_path: Path) -> None:
+    """On this machine and on Ray; and nothing is made again."""
+    folder = corpus(tmp_path)
+    at_once = runs.made(folder, tmp_path / "whole")
+    want = at_once.dataset("duplicates").read_all()
+    assert want.num_rows == 2
+    told = runs.settings(folder, tmp_path / "run", duplicates={"in_memory": 2})
+    store = run(told, Serial(), quiet)
+    serial = runs.contents(store)
+    assert len(store.dataset("duplicates").parts()) == 2
+    assert rows_digest(_sorted(store.dataset("duplicates").read_all())) == rows_digest(_sorted(want))
+    assert serial["decisions"] == runs.contents(at_once)["decisions"]
+    stages = ("keys", "links", "plan", "duplicates")
+    for stage in stages:
+        shutil.rmtree(tmp_path / "run" / stage)
+    for stage in stages:
+        run(told, Ray(None), quiet, stage=stage)
+    assert runs.contents(store) == serial
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
+    run(told, Serial(), quiet)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")} == before
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    return table.sort_by([("shard", "ascending"), ("key", "ascending")])
