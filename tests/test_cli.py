@@ -63,6 +63,9 @@ def test_status_verify_explain(ran: Path) -> None:
     assert "decisions" in said
     assert re.search(r"ok +│ +13 │ +92.86% │", said)
     assert re.search(r"truncated +│ +1 │ +7.14% │ the image data ends early", said)
+    code, said = curate("review", run, "--summary")
+    assert code == 0
+    assert "0 of 2 drawn pairs are judged (sample 200, seed 0)" in said
     code, said = curate("verify", run)
     assert (code, "the promises hold" in said) == (0, True)
     code, said = curate("explain", run, "a6")

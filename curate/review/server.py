@@ -100,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # its body, if any, was not read
             self._send(refused.status, "json", json.dumps({"why": refused.why}).encode())
         except CurateError as error:
-            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, "json", json.dumps({"why": str(error)}).encode())
+            self.close_connection = True
+            self._send(HTTPStatus.CONFLICT, "json", json.dumps({"why": str(error)}).encode())
 
     def _path(self) -> str:
         """The path behind the token; refused without it, or under another name than loopback's own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import shutil
@@ -141,6 +142,14 @@ def test_what_is_no_verdict_is_refused(server: ReviewServer, body: str) -> None:
 def test_a_length_that_cannot_be_is_refused_before_reading(server: ReviewServer, length: str) -> None:
     length = length.encode().decode("latin-1")
     assert say(server, good(server), Content_Length=length) == 413
+
+
+def test_while_a_run_works_nothing_is_judged(server: ReviewServer) -> None:
+    with Path(server.store.path(".lock")).open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert say(server, good(server)) == 409
+    assert verdicts.read(server.store).num_rows == 0
+    assert say(server, good(server)) == 200
 
 
 def test_it_listens_on_loopback_only(server: ReviewServer, store: Store) -> None:

@@ -37,7 +37,8 @@ async function send(name, verdict) {
   const told = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pair: name, verdict }) };
   const answer = await fetch("verdicts", told).catch(() => undefined);
   if (!answer?.ok) {
-    byId("pair-said").textContent = "Not stored: curate review does not answer. Is it still running?";
+    const why = answer ? (await answer.json()).why : "curate review does not answer; is it still running?";
+    byId("pair-said").textContent = `Not stored: ${why}`;
     return false;
   }
   Object.assign(index, await answer.json());
