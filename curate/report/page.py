@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from curate.report import numbers, pictures
+from curate.report import audit_files, numbers, pictures
 from curate.report.pairs import galleries
 from curate.report.text import is_link, shortened, shown
 from curate.runfile import RunFile
@@ -30,6 +30,7 @@ def write(run: RunFile, store: Store) -> str:
         pretrain=_pretraining(store),
     )
     store.write_json(asdict(summary), "report", "summary.json")
+    audit_files.write(run, store, summary.audit, summary.proved)
     store.write_bytes(html.encode("utf-8"), "report", "index.html")
     return store.path("report", "index.html")
 

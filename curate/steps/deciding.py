@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.benchmarks import VIEWS, check_views
+from curate.contracts import contract
 from curate.runfile import RunFile
 from curate.stages import contamination, decisions
 from curate.steps.base import Opened, Step, Task
@@ -38,19 +39,19 @@ CONTAMINATION = Step(
     settings=lambda run: run.contamination.recipe(),
     tasks=_contamination_tasks,
     open=_contamination_open,
+    audits=True,
 )
 
 
 def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
-    del run
-    copies = [footer.rows for footer in store.dataset("duplicates").footers().values()]
+    copies = [] if run.audit else [footer.rows for footer in store.dataset("duplicates").footers().values()]
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
     return [Task(name, digest_of([f.rows, matches[name].rows, copies]), name) for name, f in parts.items()]
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    copies = store.dataset("duplicates").read_all()
+    copies = contract("duplicates").empty() if run.audit else store.dataset("duplicates").read_all()
 
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
@@ -68,4 +69,5 @@ DECISIONS = Step(
     settings=deciding,
     tasks=_decisions_tasks,
     open=_decisions_open,
+    audits=True,
 )
