@@ -14,6 +14,7 @@ from curate import runfile
 from curate.audit import Asked, _out_of, audit
 from curate.contracts import contract
 from curate.errors import ConfigError, CurateError, StaleError
+from curate.explain import explain
 from curate.report import write_report
 from curate.runner import audit_stored
 from curate.store import Store
@@ -63,6 +64,7 @@ def test_an_audit_makes_what_it_needs_and_nothing_else(folder: Path) -> None:
     run = runfile.from_json(store.read_json("run.json") or {}, "run.json")
     assert (run.audit, run.recall.seed) == (True, 3)
     assert verify_run(run, store, lambda line: None) == []
+    assert "is dropped: it shows drawn:class0/0" in str(next(explain(run, store, "a6")))
     assert f"report: {folder}/mine/report/index.html" in said
     page = (folder / "mine" / "report" / "index.html").read_text()
     assert "Duplicates inside the corpus" not in page
