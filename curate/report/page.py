@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from curate.report import numbers, pictures, sidecars
+from curate.report import audit_files, numbers, pictures, sidecars
 from curate.report.pairs import galleries
 from curate.report.text import shown
 from curate.review import summary as review
@@ -42,6 +42,7 @@ def write(run: RunFile, store: Store) -> str:
         )
     )
     store.write_json(asdict(summary), "report", "summary.json")
+    audit_files.write(run, store, summary.audit, summary.proved)
     store.write_bytes(html.encode("utf-8"), "report", "index.html")
     return store.path("report", "index.html")
 
