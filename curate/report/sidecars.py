@@ -52,7 +52,7 @@ def _index(galleries: list[Gallery], review: dict[str, Any]) -> dict[str, Any]:
             "changes": [sum(1 << CHANGES.index(change) for change in pair.changes) for _, pair in of],
             "sample": [_place(pair.sample) for _, pair in of],
             "match": [_place(pair.match) for _, pair in of],
-            "drawn": [int(pair.is_drawn) for _, pair in of],
+            "drawn": [pair.drawn for _, pair in of],
         },
         **review,
     }

@@ -68,9 +68,10 @@ const FILTERS = ["gallery", "kind", "change", "from", "to", "text", "show", "ord
 
 function choose() {
   const wanted = Object.fromEntries(FILTERS.map((id) => [id, byId(id).value]));
-  const sign = wanted.order === "up" ? 1 : -1;
+  const by = { up: (n) => rows.score[n], down: (n) => -rows.score[n], drawn: (n) => rows.drawn[n] || Infinity }[wanted.order];
+  const places = rows.name.map((_, n) => (wanted.order === "drawn" ? 0 : rows.gallery[n]));
   chosen = rows.name.map((_, n) => n).filter((n) => passes(n, wanted));
-  chosen.sort((a, b) => rows.gallery[a] - rows.gallery[b] || sign * (rows.score[a] - rows.score[b]) || a - b);
+  chosen.sort((a, b) => places[a] - places[b] || by(a) - by(b) || a - b);
   const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
   byId("page").replaceChildren(...Array.from({ length: pages }, (_, p) => make("option", { value: p }, `${p + 1} of ${pages}`)));
   turn(0);

@@ -82,6 +82,7 @@ function say(what) {
 function begin() {
   reset();
   byId("show").value = "drawn";
+  byId("order").value = "drawn";  // so that whoever stops early has judged a random sample still
   choose();
   const first = chosen.find((n) => !index.said[rows.name[n]]) ?? chosen[0];
   if (first !== undefined) openPair(first);
