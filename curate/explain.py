@@ -39,8 +39,8 @@ def explain(settings: RunFile, store: Store, key: str) -> Iterator[Table | Text]
                 verdict = said[verdicts.name_of(match)]
                 yield _table("judged", {name: verdict[name] for name in ("verdict", "reviewer", "time")})
         for copy in _copy(store, decision):
-            yield Text(printable(f"repeats {_keeper(decision)}: {in_words(copy)}"))
-            yield _table("duplicate", copy)
+            yield Text(printable(f"{_REPEATS[copy['kind']]} {_keeper(copy)}: {in_words(copy)}"))
+            yield _table("duplicate" if copy["dropped"] else "like another, and kept", copy)
         yield from _copies(store, decision)
 
 
@@ -56,15 +56,24 @@ def _sentence(decision: dict[str, Any]) -> str:
     return said[decision["rule"]]
 
 
-def _keeper(decision: dict[str, Any]) -> str:
-    """The kept sample, by name, with its run where that is another."""
-    run = f" of {decision['match_run']}" if decision["match_run"] else ""
-    return f"{decision['match_shard']}:{decision['match_key']}{run}"
+def _keeper(row: dict[str, Any]) -> str:
+    """The kept sample that a decision or a duplicate names, with its run where that is another."""
+    named = "match" if "match_key" in row else "keeper"
+    run = f" of {row[f'{named}_run']}" if row[f"{named}_run"] else ""
+    return f"{row[f'{named}_shard']}:{row[f'{named}_key']}{run}"
+
+
+_REPEATS = {
+    "byte_equal": "repeats",
+    "near": "repeats",
+    "overlaid": "is the same but for what is drawn over one as",
+    "semantic": "is of like meaning as",
+}
 
 
 def _copy(store: Store, decision: dict[str, Any]) -> list[dict[str, Any]]:
-    """The row of `duplicates` that the decision rests on, if it does."""
-    if decision["rule"] != "duplicate":
+    """The row of `duplicates` that the decision rests on, or that it was taken in spite of, if there is one."""
+    if decision["rule"] not in ("duplicate", "none"):
         return []
     copies = store.dataset("duplicates").read_all()
     mine = pc.and_(pc.equal(copies["shard"], decision["shard"]), pc.equal(copies["key"], decision["key"]))
@@ -80,7 +89,7 @@ def _copies(store: Store, decision: dict[str, Any]) -> Iterator[Table]:
         pc.equal(copies["keeper_shard"], decision["shard"]), pc.equal(copies["keeper_key"], decision["key"])
     )
     for row in copies.filter(is_keeper).to_pylist():
-        yield _table("dropped for this one", row)
+        yield _table("dropped for this one" if row["dropped"] else "the same but for what is drawn over one", row)
 
 
 def _find(store: Store, dataset: str, key: str) -> Iterator[dict[str, Any]]:

@@ -11,10 +11,15 @@ from collections.abc import Callable
 from threading import Lock
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 
 from curate.errors import SourceError
+from curate.ops.agreement import lay
 from curate.ops.alignment import Portrait, mirrored, portrait
+from curate.ops.overlay import overlaid
 from curate.ops.verify import compare
 from curate.ops.views import PREVIEW_AREA
 
@@ -35,21 +40,44 @@ class Evidence(NamedTuple):
     rotation: float = 0.0
     shown: float = 1.0
     covers: float = 1.0
+    overlaid: bool = False
+    """Whether the two differ in what is drawn over a part of one; where that was looked for."""
 
 
 BYTES = Evidence("bytes", 1.0, 1.0)
 
 
-def aligned(sample: Portrait | None, image: Both | None, least: float) -> Evidence | None:
-    """The evidence of an alignment; None where there is none with `least` of the blocks agreeing, or no preview.
+def aligned(sample: Portrait | None, image: Both | None, least: float, *, look: bool = False) -> Evidence | None:
+    """The evidence of an alignment; None where there is none with an agreement of `least`, or no preview.
 
-    Classes of pairs that are aligned and yet not the same picture (only the drawn text differs, say) come from here.
+    `look`: also whether something is drawn over a part of one.
     """
     verdict = compare(sample, image, least) if sample and image else None
     if verdict is None or verdict.agreement < least:
         return None
     how = verdict.mirrored, verdict.rotation, verdict.shown, verdict.covers
-    return Evidence("alignment", verdict.agreement, least, *how)
+    drawn = look and _overlaid_where_laid(sample, image[verdict.mirrored], verdict.matrix)  # type: ignore[arg-type,index]
+    return Evidence("alignment", verdict.agreement, least, *how, drawn)
+
+
+def _overlaid_where_laid(sample: Portrait, image: Portrait, matrix: NDArray[np.float64]) -> bool:
+    """Whether something is drawn over a part of one, where the two overlap; their edges are left out."""
+    laid = lay(sample, image, matrix)
+    height, width = laid.frame.grey.shape
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    other = laid.other.grey, laid.matrix, (width, height)
+    over = cv2.warpAffine(*other, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    inner = cv2.erode(laid.inside.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    return overlaid(laid.frame.grey, over.astype(np.uint8, copy=False), inner)
+
+
+def overlaid_as_they_are(one: bytes, other: bytes) -> bool:
+    """Whether something is drawn over a part of one of two pictures, by their previews, that are whole and upright."""
+    frame, over = decoded(one), decoded(other)
+    if frame.shape != over.shape:
+        way = cv2.INTER_AREA if over.size > frame.size else cv2.INTER_CUBIC
+        over = cv2.resize(over, frame.shape[::-1], interpolation=way).astype(np.uint8, copy=False)
+    return overlaid(frame, over)
 
 
 class Portraits:
@@ -78,12 +106,16 @@ class Portraits:
 
 def opened(preview: bytes | None) -> Portrait | None:
     """The portrait of a stored preview; SourceError where it is not a preview."""
-    if preview is None:
-        return None
+    return None if preview is None else portrait(decoded(preview))
+
+
+def decoded(preview: bytes) -> NDArray[np.uint8]:
+    """The grey levels of a stored preview, (H, W); SourceError where it is not a preview."""
     try:
         height, width = simplejpeg.decode_jpeg_header(preview)[:2]
         if height * width > PREVIEW_AREA:
             raise ValueError(f"it says that it is {width} x {height} px")
-        return portrait(simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0])
+        grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0]
+        return grey
     except (ValueError, KeyError) as error:  # KeyError: simplejpeg, on a colour space it has no name for
         raise SourceError(f"a stored preview is damaged: {error}; delete the part and make it again") from None

@@ -65,8 +65,9 @@ class Audit:
 
 @dataclass(frozen=True)
 class Copies:
-    """Samples that repeat a kept one: all of them, byte for byte, nearly, in meaning; the groups they form with it.
+    """Samples dropped for a kept one: all of them, byte for byte, nearly, in meaning; the groups they form with it.
 
+    `overlaid` of them differ from it in what is drawn over one; `overlaid_kept` samples do, and are kept.
     `missed` is the share of near descriptors that lie in cells that are not searched, measured on a sample; null where
     none are searched for, or none were found there.
     """
@@ -76,6 +77,8 @@ class Copies:
     near: int
     groups: int
     semantic: int = 0
+    overlaid: int = 0
+    overlaid_kept: int = 0
     missed: float | None = None
 
 
@@ -221,10 +224,19 @@ def _missed(store: Store) -> float | None:
 
 
 def _copies(store: Store, missed: float | None) -> Copies:
-    table = store.dataset("duplicates").read_all(["kind", "group"])
+    told = store.dataset("duplicates").read_all(["kind", "group", "dropped"])
+    table = told.filter(told["dropped"])
     kinds = Counter(table["kind"].to_pylist())
-    groups = pc.count_distinct(table["group"]).as_py()
-    return Copies(table.num_rows, kinds["byte_equal"], kinds["near"], groups, kinds["semantic"], missed)
+    return Copies(
+        samples=table.num_rows,
+        byte_equal=kinds["byte_equal"],
+        near=kinds["near"],
+        groups=pc.count_distinct(table["group"]).as_py(),
+        semantic=kinds["semantic"],
+        overlaid=kinds["overlaid"],
+        overlaid_kept=told.num_rows - table.num_rows,
+        missed=missed,
+    )
 
 
 def _stage(name: str, manifest: dict[str, Any]) -> Stage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from curate.config import Settings
 from curate.ops.columns import matrix, vectors
-from curate.ops.evidence import Evidence, Portraits, aligned, opened
+from curate.ops.evidence import Evidence, Portraits, aligned, opened, overlaid_as_they_are
 from curate.ops.hashing import hamming
 from curate.ops.multihash import LARGEST_RADIUS
 from curate.ops.nearest import Ranks
@@ -22,6 +22,8 @@ from curate.ops.verify import similarity
 
 _PAIRS = 4096
 """Pairs measured at a time."""
+_LOOKED_AT = 10
+"""Samples that thumbnails call equal of which one without other words is looked for."""
 
 
 class Limits(Settings):
@@ -34,7 +36,10 @@ class Limits(Settings):
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of candidates")
     min_cosine: float = Field(0.75, ge=0, le=1, description="least cosine of descriptors searched")
     most_candidates: int = Field(3, ge=0, description="nearest descriptors searched, and candidates aligned, a sample")
-    min_agreement: float = Field(0.6, ge=0, le=1, description="least share of blocks that agree after alignment")
+    min_agreement: float = Field(0.6, ge=0, le=1, description="least agreement after alignment")
+    overlaid: Literal["keep", "drop"] = Field(
+        "keep", description="what differs in text or a logo drawn over it: kept and told, or dropped, by its own kind"
+    )
     semantic: float | None = Field(
         None, gt=0, le=1, description="drop samples of equal meaning from this cosine of the embeddings on; off if null"
     )
@@ -82,25 +87,28 @@ class Measures(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a row is dropped for: the keeper, by which notion of equal, and the evidence."""
+    """What a row is dropped for: the keeper, by which notion of equal, and the evidence; or told, and not dropped."""
 
     keeper: int
     kind: str
     evidence: Evidence
+    dropped: bool = True
 
 
 class Verifier:
-    """Verifies the candidates of rows, known by their rank; see `curate.ops.groups.Judge`. `verdicts` are the dropped.
+    """Verifies the candidates of rows, known by their rank; see `curate.ops.groups.Judge`. `verdicts` are of the rows
+    dropped, and of those that only what is drawn over them keeps from it.
 
     By thumbnails, the nearest hash first, then the most alike; else by alignment, the first that agrees of the
-    `most_candidates` of the highest cosine; else by meaning, the highest cosine. The better rank wins ties.
+    `most_candidates` of the highest cosine; else by meaning, the highest cosine. The better rank wins ties. One over
+    which nothing is drawn goes before.
     """
 
     def __init__(self, limits: Limits, rows: Rows, ranked: Ranks, help_: Helpers) -> None:
         """`ranked`, (R,), are the rows of rank 0, 1, ..."""
         self._limits, self._rows, self._ranked, self._help = limits, rows, ranked, help_
         self._told: dict[int, tuple[Ranks, Measures]] = {}
-        self._settled: dict[int, Verdict] = {}
+        self._settled: dict[int, Future[Verdict]] = {}
         self._aligning: dict[int, Future[None]] = {}
         self._aligned: dict[tuple[int, int], Evidence | None] = {}
         self.verdicts: dict[int, Verdict] = {}
@@ -109,7 +117,8 @@ class Verifier:
         """Settle what thumbnails settle, and begin to align the rest."""
         measures = self._rows.measure(self._ranked[row], self._ranked[other])
         proposed = self._proposed(measures)
-        self._settled = self._by_thumbnails(row, other, measures)
+        alike = self._alike(row, other, measures)
+        self._settled = {r: self._help.pool.submit(self._by_thumbnails, r, of) for r, of in alike.items()}
         left = proposed & ~np.isin(row, list(self._settled))
         left |= np.isin(row, row[left]) if self._limits.semantic is None else True
         rows, starts = np.unique(row[left], return_index=True)
@@ -126,15 +135,19 @@ class Verifier:
     def __call__(self, row: int, others: Ranks | None) -> int | None:
         """The one of the candidates that the row is dropped for; None if it is new."""
         if others is None:
-            verdict = self._settled.get(row) or (self._closer(row, *self._told[row]) if row in self._told else None)
+            settled = self._settled.get(row)
+            closer = None if settled or row not in self._told else self._closer(row, *self._told[row])
+            verdict = settled.result() if settled else closer
         else:
             asking = np.full(len(others), row)
             measures = self._rows.measure(self._ranked[asking], self._ranked[others])
-            verdict = self._by_thumbnails(asking, others, measures).get(row) or self._closer(row, others, measures)
+            alike = self._alike(asking, others, measures).get(row)
+            verdict = self._by_thumbnails(row, alike) if alike else self._closer(row, others, measures)
         if verdict is None:
             return None
-        self.verdicts[row] = verdict
-        return verdict.keeper
+        dropped = verdict.kind != "overlaid" or self._limits.overlaid == "drop"
+        self.verdicts[row] = verdict._replace(dropped=dropped)
+        return verdict.keeper if dropped else None
 
     def _closer(self, row: int, others: Ranks, measures: Measures) -> Verdict | None:
         """The verdict on what thumbnails do not settle."""
@@ -144,20 +157,33 @@ class Verifier:
         near = (measures.distance <= self._limits.radius) | (measures.cosine >= np.float32(self._limits.min_cosine))
         return near & self._limits.near
 
-    def _by_thumbnails(self, row: Ranks, other: Ranks, measures: Measures) -> dict[int, Verdict]:
-        """The rows that thumbnails settle, of pairs sorted by row."""
+    def _alike(self, row: Ranks, other: Ranks, measures: Measures) -> dict[int, list[tuple[int, float]]]:
+        """Of pairs, what thumbnails verify: the others of each row with their correlation, the nearest first."""
         least = self._limits.min_similarity
         alike = np.flatnonzero(self._proposed(measures) & (measures.similarity >= np.float32(least)))
         order = np.lexsort((other[alike], -measures.similarity[alike], measures.distance[alike], row[alike]))
-        best = alike[order]
-        best = best[np.unique(row[best], return_index=True)[1]]
-        found = zip(row[best].tolist(), other[best].tolist(), measures.similarity[best].tolist(), strict=True)
-        return {r: Verdict(o, "near", Evidence("thumbnails", score, least)) for r, o, score in found}
+        best, found = alike[order], dict[int, list[tuple[int, float]]]()
+        for pair in best.tolist():
+            found.setdefault(int(row[pair]), []).append((int(other[pair]), float(measures.similarity[pair])))
+        return found
+
+    def _by_thumbnails(self, row: int, alike: list[tuple[int, float]]) -> Verdict:
+        """The verdict on a row that thumbnails settle: the first other over which nothing is drawn, else the first."""
+        least, mine = self._limits.min_similarity, self._preview(row)
+        for other, score in alike[:_LOOKED_AT] if mine else alike[:1]:
+            its = self._preview(other)
+            if not (mine and its and overlaid_as_they_are(mine, its)):
+                return Verdict(other, "near", Evidence("thumbnails", score, least))
+        other, score = alike[0]
+        return Verdict(other, "overlaid", Evidence("thumbnails", score, least, overlaid=True))
+
+    def _preview(self, rank: int) -> bytes | None:
+        return self._rows.preview(int(self._ranked[rank]))
 
     def _doubtful(self, row: int, others: Ranks, measures: Measures) -> list[int]:
         """What is to be aligned with a row, the highest cosine first."""
         near = np.flatnonzero(self._proposed(measures))
-        if not len(near) or self._rows.preview(int(self._ranked[row])) is None:
+        if not len(near) or self._preview(row) is None:
             return []
         order = np.lexsort((others[near], measures.distance[near], -measures.cosine[near]))
         nearest: list[int] = others[near[order[: self._limits.most_candidates]]].tolist()
@@ -168,21 +194,21 @@ class Verifier:
         if row in self._aligning:
             self._aligning.pop(row).result()
         self._align(row, doubtful)
-        for other in doubtful:
-            evidence = self._aligned[row, other]
-            if evidence:
-                return Verdict(other, "near", evidence)
+        agree = [(other, told) for other in doubtful if (told := self._aligned.get((row, other)))]
+        plain = [(other, told) for other, told in agree if not told.overlaid]
+        for other, told in plain or agree:
+            return Verdict(other, "overlaid" if told.overlaid else "near", told)
         return None
 
     def _align(self, row: int, others: list[int]) -> None:
-        """Align a row with others until one agrees, where that was not done yet."""
-        sample = None
+        """Align a row with others until one agrees over which nothing is drawn, where that was not done yet."""
+        sample, least = None, self._limits.min_agreement
         for other in others:
             if (row, other) not in self._aligned:
-                sample = sample or opened(self._rows.preview(int(self._ranked[row])))
+                sample = sample or opened(self._preview(row))
                 image = self._help.portraits(int(self._ranked[other]))
-                self._aligned[row, other] = aligned(sample, image, self._limits.min_agreement)
-            if self._aligned[row, other]:
+                self._aligned[row, other] = aligned(sample, image, least, look=True)
+            if (told := self._aligned[row, other]) and not told.overlaid:
                 return
 
     def _by_meaning(self, others: Ranks, measures: Measures) -> Verdict | None:

@@ -2,7 +2,8 @@
 
 Rows are ranked, the best first. A row is dropped if, and only if, a kept row of better rank is the same picture by one
 of three notions: equal bytes; a near copy, proposed by the hash or the descriptor and verified by thumbnails or
-alignment; and, where asked for, an equal meaning, by the cosine of the embeddings alone.
+alignment; and, where asked for, an equal meaning, by the cosine of the embeddings alone. A near copy with something
+else drawn over it, other words, is a class of its own, `overlaid`: told, and dropped only where asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from curate.ops.nearest import Ranks, Search
 from curate.ops.partition import Cells, CellSearch, Whole
 from curate.stages.copies import Helpers, Limits, Rows, Verdict, Verifier
 
-VERSION = 2
+VERSION = 3
 _NAMES = ["shard", "key", "caption", "sha256", "format", "width", "height", "sharpness"]
 COLUMNS = [*_NAMES, "hash256_whole", "thumbnail", "preview", "embedding"]
 FORMATS = ("PNG", "TIFF", "BMP", "WEBP", "AVIF", "JPEG", "GIF")
@@ -93,10 +94,11 @@ def find(
         verdicts = _near_copies(settings, rows, _Ranked(single, order, text, before), centre)
     for copy in np.flatnonzero(first != np.arange(len(first))).tolist():
         of = int(first[copy])
-        verdicts[copy] = verdicts.get(of, Verdict(of, "byte_equal", BYTES))  # equal bytes, so equal signatures
-    dropped = sorted(number for number in verdicts if number >= before)
+        same = verdicts.get(of)  # equal bytes, so equal signatures
+        verdicts[copy] = same if same and same.dropped else Verdict(of, "byte_equal", BYTES)
+    told_of = sorted(number for number in verdicts if number >= before)
     runs = None if kept is None else kept["run"]
-    return _table(settings, _Found(told, rows, order, runs), [(number, verdicts[number]) for number in dropped])
+    return _table(settings, _Found(told, rows, order, runs), [(number, verdicts[number]) for number in told_of])
 
 
 def rank(settings: DuplicatesSettings, candidates: pa.Table) -> NDArray[np.int64]:
@@ -187,20 +189,21 @@ class _Found(NamedTuple):
     runs: pa.ChunkedArray | None
 
 
-def _table(settings: DuplicatesSettings, found: _Found, dropped: list[tuple[int, Verdict]]) -> pa.Table:
-    """The dropped rows, sorted by (shard, key)."""
-    copy = found.order[np.array([number for number, _ in dropped], np.int64)]
-    keeper = found.order[np.array([verdict.keeper for _, verdict in dropped], np.int64)]
-    unequal = np.array([verdict.kind != "byte_equal" for _, verdict in dropped], bool)
-    distance, cosine = np.zeros(len(dropped), np.int32), np.full(len(dropped), -1, np.float32)
+def _table(settings: DuplicatesSettings, found: _Found, repeats: list[tuple[int, Verdict]]) -> pa.Table:
+    """The rows that repeat one, sorted by (shard, key)."""
+    copy = found.order[np.array([number for number, _ in repeats], np.int64)]
+    keeper = found.order[np.array([verdict.keeper for _, verdict in repeats], np.int64)]
+    unequal = np.array([verdict.kind != "byte_equal" for _, verdict in repeats], bool)
+    distance, cosine = np.zeros(len(repeats), np.int32), np.full(len(repeats), -1, np.float32)
     if found.rows:
         distance[unequal], cosine[unequal], _ = found.rows.measure(copy[unequal], keeper[unequal])
     names = {name: found.told[name].take(pa.array(keeper)) for name in ("shard", "key")}
     runs = [found.runs[row].as_py() if found.runs and row < len(found.runs) else None for row in keeper.tolist()]
-    evidence = [verdict.evidence for _, verdict in dropped]
+    evidence = [verdict.evidence for _, verdict in repeats]
     columns: dict[str, Any] = {
         **{name: found.told[name].take(pa.array(copy)) for name in ("shard", "key")},
-        "kind": [verdict.kind for _, verdict in dropped],
+        "kind": [verdict.kind for _, verdict in repeats],
+        "dropped": [verdict.dropped for _, verdict in repeats],
         "verified_by": [e.verified_by for e in evidence],
         "score": [e.score for e in evidence],
         "threshold": [e.threshold for e in evidence],
@@ -210,7 +213,7 @@ def _table(settings: DuplicatesSettings, found: _Found, dropped: list[tuple[int,
         "keeper_shard": names["shard"],
         "keeper_key": names["key"],
         "group": [_group(*name) for name in zip(runs, *(c.to_pylist() for c in names.values()), strict=True)],
-        "policy": [", ".join(settings.prefer)] * len(dropped),
+        "policy": [", ".join(settings.prefer)] * len(repeats),
         "caption": found.told["caption"].take(pa.array(copy)) if settings.captions == "merge" else None,
     }
     return contract("duplicates").table(columns).sort_by([("shard", "ascending"), ("key", "ascending")])

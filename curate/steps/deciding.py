@@ -53,7 +53,8 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    copies = store.dataset("duplicates").read_all()
+    told = store.dataset("duplicates").read_all()
+    copies = told.filter(told["dropped"])
 
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)

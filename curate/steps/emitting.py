@@ -56,8 +56,8 @@ def _merges(run: RunFile) -> bool:
 def _merged(store: Store) -> dict[tuple[str, str], list[str]]:
     """Of each keeper of this run, by shard and key, the captions of what was dropped for it."""
     captions: dict[tuple[str, str], list[str]] = {}
-    copies = store.dataset("duplicates").read_all(["keeper_run", "keeper_shard", "keeper_key", "caption"])
-    for row in copies.to_pylist():
+    copies = store.dataset("duplicates").read_all(["dropped", "keeper_run", "keeper_shard", "keeper_key", "caption"])
+    for row in copies.filter(copies["dropped"]).to_pylist():
         if row["keeper_run"] is None and row["caption"] is not None:
             captions.setdefault((row["keeper_shard"], row["keeper_key"]), []).append(row["caption"])
     return captions

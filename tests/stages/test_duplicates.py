@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
 
 from curate.contracts import contract
 from curate.ops.digest import rows_digest
@@ -169,7 +170,48 @@ def test_golden_digest() -> None:
     made = find(
         PLAIN, table(*(candidate(f"k{i:02d}", int(bits) << 5, size=100 + i % 3) for i, bits in enumerate(hashed)))
     )
-    assert rows_digest(made) == "60b80e7fc4f51d0aec1c299935c8a5ff2f5e9ddabf362cc5df731dffe3a9a778"
+    assert rows_digest(made) == "4f40119d4cdfd67ad6265db33db3af1c321c59449d69d359c589997b061de96e"
+
+
+def previewed(key: str, size: int, lines: tuple[str, ...], **more: Any) -> dict[str, Any]:
+    """A candidate that shows a drawing with words on it."""
+    picture = Image.fromarray(textured("city"))
+    pen = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        pen.text((20, 8 + 240 * number), line, "white", ImageFont.load_default(36), stroke_width=3, stroke_fill="black")
+    (signed,) = sign({key: encode(picture, "JPEG", quality=80)}).select(["thumbnail", "preview", "sha256"]).to_pylist()
+    return candidate(key, 0, size, **signed, **more)
+
+
+def test_pictures_with_other_words_on_them_are_told_and_kept_or_dropped() -> None:
+    one, other = ("I LOVE MONDAYS", "coffee"), ("NEVER ON MONDAYS", "no tea")
+    memes = [previewed("a", 9, one), previewed("b", 8, other), previewed("c", 7, other), previewed("d", 6, one)]
+    limits = DuplicatesSettings(min_similarity=0.5)
+    told = find(limits, table(*memes)).select(["key", "kind", "dropped", "keeper_key"]).to_pylist()
+    assert [tuple(row.values()) for row in told] == [
+        ("b", "overlaid", False, "a"),
+        ("c", "byte_equal", True, "b"),
+        ("d", "byte_equal", True, "a"),
+    ]
+    dropping = limits.model_copy(update={"overlaid": "drop"})
+    made = find(dropping, table(*memes))
+    assert made["keeper_key"].to_pylist() == ["a"] * 3
+    assert made["kind"].to_pylist() == ["overlaid", "overlaid", "byte_equal"]
+    assert made["dropped"].to_pylist() == [True] * 3
+
+
+def test_of_several_keepers_one_with_the_same_words_goes_before() -> None:
+    """The nearest hash is the keeper's with other words."""
+    one, other = ("I LOVE MONDAYS",), ("NEVER ON MONDAYS",)
+    kept = [previewed("a", 9, one), previewed("b", 8, other) | {"hash256_whole": (3).to_bytes(32)}]
+    again = previewed("c", 7, other) | {"sha256": b"c".ljust(32)}
+    made = find(DuplicatesSettings(min_similarity=0.5), table(*kept, again))
+    assert made.select(["key", "kind", "dropped", "keeper_key"]).to_pylist()[1] == {
+        "key": "c",
+        "kind": "near",
+        "dropped": True,
+        "keeper_key": "b",
+    }
 
 
 def test_without_near_only_equal_bytes_count() -> None:
