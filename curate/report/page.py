@@ -38,7 +38,7 @@ def write(run: RunFile, store: Store) -> str:
             settings=list(_flat(run.model_dump(mode="json"))),
             pretrain=_pretraining(store),
             style=_own("style.css"),
-            script=_own("page.js", "pair.js", "review.js"),
+            script=_own("page.js", "pair.js", "review.js", "main.js"),
         )
     )
     store.write_json(asdict(summary), "report", "summary.json")

@@ -61,6 +61,7 @@ def _index(galleries: list[Gallery], review: dict[str, Any]) -> dict[str, Any]:
 def _told(store: Store, pair: Pair, pictures: dict[Place, Shown], ledger: dict[str, Any]) -> dict[str, Any]:
     named = visible(f"{pair.sample.shard}:{pair.sample.key}")
     return {
+        "name": pair.name,
         "evidence": visible(pair.evidence),
         "view": visible(pair.view),
         "ledger": [[name, _value(value)] for name, value in ledger.items() if value is not None],

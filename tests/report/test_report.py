@@ -66,6 +66,8 @@ def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
         "near": 1,
         "groups": 2,
         "semantic": 0,
+        "overlaid": 0,
+        "overlaid_kept": 0,
         "missed": None,
     }
     assert said["emitted"] == 9

@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const PAGE = 24;
 const WORDS = new Map(Object.entries({
-  byte_equal: "same bytes", near: "near", semantic: "like in meaning",
+  byte_equal: "same bytes", near: "near", overlaid: "drawn over", semantic: "like in meaning",
   mirrored: "mirrored", turned: "turned", cut: "cut", filling: "framed or pasted",
 }));
 const word = (name) => WORDS.get(name) ?? name;
@@ -50,7 +50,13 @@ let page = 0;
 
 const isMatch = (n) => index.galleries[rows.gallery[n]].name !== "";
 const changesOf = (n) => index.changes.filter((_, bit) => (rows.changes[n] >> bit) & 1);
-const detail = async (n) => (await load(String(Math.floor(n / index.chunk))))[n % index.chunk];
+
+/** What is known of pair n; it must bear its name, or the report was written again since this page was opened. */
+async function detail(n) {
+  const told = (await load(String(Math.floor(n / index.chunk))))[n % index.chunk];
+  if (told?.name !== rows.name[n]) throw new Error("of another report");
+  return told;
+}
 
 function passes(n, wanted) {
   const verdict = index.said[rows.name[n]];
