@@ -25,7 +25,7 @@ def write(run: RunFile, store: Store) -> str:
     """Write `report/summary.json`, `report/pairs/` and, last, `report/index.html`; the page's path."""
     summary = numbers.count(run, store)
     sample = review.draw(run.review, store)
-    shows = galleries(store, run.report, {name_of(row) for row in sample.drawn})
+    shows = galleries(store, run.report, {name_of(row): place for place, row in enumerate(sample.drawn, 1)})
     pairs = [pair for gallery in shows for pair in gallery.pairs]
     found = pictures.find(run, store, [place for pair in pairs for place in (pair.sample, pair.match)])
     sidecars.write(store, shows, found, review.page_data(sample, store))
@@ -38,7 +38,7 @@ def write(run: RunFile, store: Store) -> str:
             settings=list(_flat(run.model_dump(mode="json"))),
             pretrain=_pretraining(store),
             style=_own("style.css"),
-            script=_own("page.js", "pair.js", "review.js"),
+            script=_own("page.js", "pair.js", "review.js", "main.js"),
         )
     )
     store.write_json(asdict(summary), "report", "summary.json")
