@@ -11,8 +11,6 @@ from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.store import Store
 
-_NAMES = ["key", "source_shard", "source_key"]
-
 
 def counted(run: RunFile, store: Store, part: str, columns: list[str] | None = None) -> pa.Table:
     """A part of `contamination` (or some columns, `verdicts.PAIR` among them), less what is told but decides nothing.
@@ -23,18 +21,13 @@ def counted(run: RunFile, store: Store, part: str, columns: list[str] | None = N
     return verdicts.upheld(matches, verdicts.overruled(store).get(part, []))
 
 
-def counted_again(run: RunFile, store: Store, matches: pa.Table, index: pa.Table) -> pa.Table:
-    """The matches of a clean shard, less the same: `index` (contract `clean`) says where its samples came from."""
-    overruled = verdicts.overruled(store)
-    here = {(row["source_shard"], row["source_key"]): row["key"] for row in index.select(_NAMES).to_pylist()}
-    named = verdicts.PAIR.index("key")
-    pairs = [
-        [*pair[:named], here[shard, pair[named]], *pair[named + 1 :]]
-        for shard, told in overruled.items()
-        for pair in told
-        if (shard, pair[named]) in here
-    ]
-    return verdicts.upheld(_tested(run, matches), pairs)
+def counted_again(run: RunFile, store: Store, part: str, matches: pa.Table) -> pa.Table:
+    """The matches of a part of `clean`, less the same: a sample was judged by the name it came with."""
+    index = store.dataset("clean").read(part, ["key", "source_shard", "source_key"]).to_pylist()
+    here = {(row["source_shard"], row["source_key"]): row["key"] for row in index}
+    judged = [pair for pairs in verdicts.overruled(store).values() for pair in pairs]
+    overruled = [[*image, part, here[shard, key]] for *image, shard, key in judged if (shard, key) in here]
+    return verdicts.upheld(_tested(run, matches), overruled)
 
 
 def deciding(run: RunFile) -> dict[str, Any]:

@@ -29,9 +29,8 @@ def _proof_open(run: RunFile, store: Store) -> Opened:
     def work(task: Task) -> pa.Table:
         shard = Shard(task.payload, "tar", (store.url("clean", f"{task.payload}.tar"),), task.inputs)
         signed = sign(shard.name, sources.read(shard, run.signatures.max_bytes))
-        index = store.dataset("clean").read(shard.name, ["key", "sha256", "source_shard", "source_key"])
-        found = counted_again(run, store, match(signed.select(contamination.CORPUS_COLUMNS)), index)
-        return proof.proved(index.select(["key", "sha256"]), signed, found)
+        found = counted_again(run, store, shard.name, match(signed.select(contamination.CORPUS_COLUMNS)))
+        return proof.proved(store.dataset("clean").read(shard.name, ["key", "sha256"]), signed, found)
 
     return Opened(work, sign.facts)
 
