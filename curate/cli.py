@@ -66,6 +66,28 @@ def audit(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
 
 
 @app.command()
+def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
+    run: RunArgument,
+    samples: Annotated[int | None, typer.Option(min=1, help="Input samples; else counted or sampled.")] = None,
+    benchmark_images: Annotated[int | None, typer.Option(min=0, help="Benchmark images; else counted.")] = None,
+    rates: Annotated[str | None, typer.Option(help="Rates of your machine; else those that come with curate.")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores, of all machines; else this one's.")] = None,
+    memory: Annotated[float | None, typer.Option(min=0.1, help="Memory of all machines, GB; else this one's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    measure: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the rates of RUN, a finished run, to FILE instead.")
+    ] = None,
+) -> None:
+    """Say before a run what it will read, write, hold and cost, stage by stage; of a finished one, what it used too."""
+    from curate.bill import command
+
+    if measure:
+        command.measure(console, run, rates, measure)
+    else:
+        command.plan(console, command.Asked(run, samples, benchmark_images, rates, cores, memory), as_json)
+
+
+@app.command()
 def status(run: RunArgument) -> None:
     """Show what is done of a run: parts, rows and content digest of each dataset, and what became of the samples."""
     from curate.display import status_tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from curate.errors import StaleError
-from curate.manifest import sign
+from curate.manifest import Meter, sign
 from curate.progress import Progress, Watch
 from curate.sources import list_files
 from curate.stages import urls
@@ -36,11 +36,12 @@ def cut_urls(settings: UrlsSettings, store: Store, watch: Watch, replace: bool) 
     store.delete("urls", "manifest.json")
     for part in data.parts():
         data.delete(part)
-    footers, rows = {}, 0
+    footers, rows, spent = {}, 0, Meter()
     for cut in urls.slices(settings):
         footers[cut.name] = data.write(cut.name, cut.table, made_from)
         rows += cut.table.num_rows
         watch(Progress("urls", len(footers), len(footers), rows, time.monotonic() - began))
     seconds = time.monotonic() - began
-    sign(data, footers, {"settings": settings.recipe(), "made_from": made_from.recipe}, seconds)
+    cost = {"seconds": round(seconds, 3), "cpu": spent.read().cpu(), "memory": spent.read().memory}
+    sign(data, footers, {"settings": settings.recipe(), "made_from": made_from.recipe}, cost)
     watch(Progress("urls", len(footers), len(footers), rows, seconds, ended=True))

@@ -18,7 +18,7 @@ from curate import runfile
 from curate.errors import CurateError, PartsFailedError, RunLockedError, StaleError
 from curate.executors import Executor
 from curate.lists import cut_urls
-from curate.manifest import sign
+from curate.manifest import Meter, Spent, sign
 from curate.progress import Progress, Watch
 from curate.runfile import RunFile
 from curate.steps import STEPS, Opened, Step, Task, check_signed, dataset_names, wanted
@@ -31,6 +31,7 @@ class Done:
 
     part: str
     footer: Footer
+    spent: Spent
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class PartWorker:
 
     def __call__(self, task: Task, /) -> Done | Failed:
         try:
-            return Done(task.name, self._make(task))
+            spent = Meter()
+            return Done(task.name, self._make(task, spent), spent.read())
         except CurateError as error:
             return Failed(task.name, str(error))
         except Exception as error:  # whatever it is, the other parts go on and the run names this one
@@ -64,11 +66,12 @@ class PartWorker:
         """The outcome of a task whose process died with it."""
         return Failed(task.name, why)
 
-    def _make(self, task: Task) -> Footer:
+    def _make(self, task: Task, spent: Meter) -> Footer:
         step = _STEP[self._step_name]
         store = Store(self._run.out)
         if self._opened is None:
             self._opened = step.open(self._run, store)
+            spent.opened()
         data = store.dataset(step.name)
         made_from = _made_from(step, self._run, task)
         if not step.emits_tar:
@@ -158,7 +161,7 @@ def _run_step(step: Step, settings: RunFile, store: Store, executor: Executor, o
     todo = [task for task in tasks if task.name not in footers]
     if todo:
         store.delete(step.name, "manifest.json")  # a manifest stands for a dataset that is whole
-    rows, failures = 0, []
+    rows, failures, spent = 0, [], Spent()
     options.watch(Progress(step.name, len(footers), len(tasks), 0, 0))
     for outcome in executor.map(PartWorker(step, settings), todo, step.room(settings)):
         if isinstance(outcome, Failed):
@@ -166,12 +169,14 @@ def _run_step(step: Step, settings: RunFile, store: Store, executor: Executor, o
             continue
         footers[outcome.part] = outcome.footer
         rows += outcome.footer.count
+        spent += outcome.spent
         options.watch(Progress(step.name, len(footers), len(tasks), rows, time.monotonic() - began))
     if failures:
         _report_failures(step, store, failures, len(tasks))
     store.delete(step.name, "failures.txt")
     seconds = time.monotonic() - began
-    sign(data, footers, {"settings": step.settings(settings)}, seconds)
+    whole = {"cpu": spent.cpu(), "memory": spent.memory} if len(todo) == len(tasks) else {}
+    sign(data, footers, {"settings": step.settings(settings)}, {"seconds": round(seconds, 3), **whole})
     options.watch(Progress(step.name, len(footers), len(tasks), rows, seconds, ended=True))
 
 
