@@ -14,6 +14,7 @@ from curate.errors import CurateError
 from curate.ops.intervals import wilson
 from curate.report.recall import Recall, recalls
 from curate.runfile import RunFile
+from curate.stages.cells import semantic_of
 from curate.steps import STEPS
 from curate.store import Store
 
@@ -68,7 +69,8 @@ class Copies:
     """Samples that repeat a kept one: all of them, byte for byte, nearly, in meaning; the groups they form with it.
 
     `missed` is the share of near descriptors that lie in cells that are not searched, measured on a sample; null where
-    none are searched for, or none were found there.
+    none are searched for, or none were found there. `semantic_from` is the cosine that `semantic_share` led to, null
+    where none was asked for; `stays` the share of the samples looked at that is kept, null where that is none.
     """
 
     samples: int
@@ -77,6 +79,8 @@ class Copies:
     groups: int
     semantic: int = 0
     missed: float | None = None
+    semantic_from: float | None = None
+    stays: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def count(run: RunFile, store: Store) -> Summary:
         funnel=_funnel(fates),
         statuses=_yields(fates),
         benchmarks=_audits(run, store),
-        duplicates=_copies(store, missed=_missed(store) if "cells" in manifests else None),
+        duplicates=_copies(store, fates, cells="cells" in manifests),
         emitted=emitted,
         stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
         versions=_versions(list(manifests.values())),
@@ -213,18 +217,21 @@ def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
     return Counter({row["values"]: row["counts"] for row in pc.value_counts(rows["benchmark"]).to_pylist()})
 
 
-def _missed(store: Store) -> float | None:
-    """The share of near pairs that lie in cells that are not searched, as the sample says."""
-    cells = store.dataset("cells").read_all(["pairs", "missed"])
-    pairs, missed = (pc.sum(cells[name]).as_py() or 0 for name in ("pairs", "missed"))
-    return missed / pairs if pairs else None
-
-
-def _copies(store: Store, missed: float | None) -> Copies:
+def _copies(store: Store, fates: Counter[tuple[str, str]], *, cells: bool) -> Copies:
     table = store.dataset("duplicates").read_all(["kind", "group"])
     kinds = Counter(table["kind"].to_pylist())
     groups = pc.count_distinct(table["group"]).as_py()
-    return Copies(table.num_rows, kinds["byte_equal"], kinds["near"], groups, kinds["semantic"], missed)
+    kept = sum(count for (rule, _), count in fates.items() if rule == "none")
+    stays = kept / (kept + table.num_rows) if kept else None
+    told = _cells(store) if cells else (None, None)
+    return Copies(table.num_rows, kinds["byte_equal"], kinds["near"], groups, kinds["semantic"], *told, stays)
+
+
+def _cells(store: Store) -> tuple[float | None, float | None]:
+    """The share of near pairs that lie in cells that are not searched, as the sample says; the cosine of meaning."""
+    cells = store.dataset("cells").read_all(["pairs", "missed", "semantic"])
+    pairs, missed = (pc.sum(cells[name]).as_py() or 0 for name in ("pairs", "missed"))
+    return missed / pairs if pairs else None, semantic_of(cells)
 
 
 def _stage(name: str, manifest: dict[str, Any]) -> Stage:
