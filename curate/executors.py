@@ -56,7 +56,8 @@ class Ray:
     """Side by side on a Ray cluster: one actor a slot, so that a model or an index is loaded once a worker.
 
     One task is in flight per actor: a part takes seconds, handing it out a millisecond, and an actor that dies (memory,
-    a lost node) then takes no other task with it. Its task is tried `retries` more times, each by a new actor.
+    a lost node) then takes no other task with it. Its task is tried `retries` more times, each by a new actor, which on
+    a cluster that has shrunk begins when another has ended.
     """
 
     def __init__(self, address: str | None, retries: int = 3) -> None:
@@ -93,18 +94,18 @@ class Ray:
                 outcome = worker.lost(task, f"its Ray worker died {deaths + 1} times: {said}")
             else:
                 idle.append(actor)
+            while idle and not waiting:  # at once: a new actor for a lost node's task may wait for its room
+                ray.kill(idle.pop())
             yield outcome
-        for actor in idle:
-            ray.kill(actor)
 
     def _slots(self, needs: Needs, tasks: int) -> int:
-        """How many workers fit on the cluster now, at least one and no more than there are tasks."""
+        """How many workers fit on the cluster now, and no more than there are tasks; CurateError where none fits."""
         have = self._ray.cluster_resources()
         fits = [int(have.get("CPU", 0) / needs.num_cpus)] if needs.num_cpus else []
         fits += [int(have.get("GPU", 0) / needs.num_gpus)] if needs.num_gpus else []
         if fits and min(fits) < 1:
             raise CurateError(f"no Ray node can hold a worker of {needs}; the cluster has {have}")
-        return max(1, min([*fits, tasks]))
+        return min([*fits, tasks])
 
 
 _OWN_CLUSTER: dict[str, Any] = {"include_dashboard": False}

@@ -16,6 +16,7 @@ from curate.report import audit
 from curate.report.audit import Row
 from curate.report.recall import Recall, recalls
 from curate.runfile import RunFile
+from curate.stages.cells import semantic_of
 from curate.steps import dataset_names
 from curate.store import Store
 
@@ -71,7 +72,8 @@ class Copies:
 
     `overlaid` of them differ from it in what is drawn over one; `overlaid_kept` samples do, and are kept.
     `missed` is the share of near descriptors that lie in cells that are not searched, measured on a sample; null where
-    none are searched for, or none were found there.
+    none are searched for, or none were found there. `semantic_from` is the cosine that `semantic_share` led to, null
+    where none was asked for; `stays` the share of the samples looked at that is kept, null where that is none.
     """
 
     samples: int
@@ -82,6 +84,8 @@ class Copies:
     overlaid: int = 0
     overlaid_kept: int = 0
     missed: float | None = None
+    semantic_from: float | None = None
+    stays: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def count(run: RunFile, store: Store) -> Summary:
         funnel=_funnel(fates),
         statuses=_yields(fates),
         benchmarks=audits,
-        duplicates=None if run.audit else _copies(store, missed=_missed(store) if "cells" in manifests else None),
+        duplicates=None if run.audit else _copies(store, fates, cells="cells" in manifests),
         emitted=manifests.get("clean", {}).get("count"),
         stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
         versions=_versions(list(manifests.values())),
@@ -222,17 +226,12 @@ def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
     return Counter({row["values"]: row["counts"] for row in pc.value_counts(rows["benchmark"]).to_pylist()})
 
 
-def _missed(store: Store) -> float | None:
-    """The share of near pairs that lie in cells that are not searched, as the sample says."""
-    cells = store.dataset("cells").read_all(["pairs", "missed"])
-    pairs, missed = (pc.sum(cells[name]).as_py() or 0 for name in ("pairs", "missed"))
-    return missed / pairs if pairs else None
-
-
-def _copies(store: Store, missed: float | None) -> Copies:
+def _copies(store: Store, fates: Counter[tuple[str, str]], *, cells: bool) -> Copies:
     told = store.dataset("duplicates").read_all(["kind", "group", "dropped"])
     table = told.filter(told["dropped"])
     kinds = Counter(table["kind"].to_pylist())
+    kept = sum(count for (rule, _), count in fates.items() if rule == "none")
+    missed, meant = _cells(store) if cells else (None, None)
     return Copies(
         samples=table.num_rows,
         byte_equal=kinds["byte_equal"],
@@ -242,7 +241,16 @@ def _copies(store: Store, missed: float | None) -> Copies:
         overlaid=kinds["overlaid"],
         overlaid_kept=told.num_rows - table.num_rows,
         missed=missed,
+        semantic_from=meant,
+        stays=kept / (kept + table.num_rows) if kept else None,
     )
+
+
+def _cells(store: Store) -> tuple[float | None, float | None]:
+    """The share of near pairs that lie in cells that are not searched, as the sample says; the cosine of meaning."""
+    cells = store.dataset("cells").read_all(["pairs", "missed", "semantic"])
+    pairs, missed = (pc.sum(cells[name]).as_py() or 0 for name in ("pairs", "missed"))
+    return missed / pairs if pairs else None, semantic_of(cells)
 
 
 def _stage(name: str, manifest: dict[str, Any]) -> Stage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,26 +16,36 @@ from curate.ops.partition import Cells, Whole, cell_count, centres, sample_size,
 from curate.ops.search import CosineIndex
 from curate.stages.duplicates import DuplicatesSettings
 
-VERSION = 1
+VERSION = 2
 COLUMNS = ["sha256", "embedding"]
 _ASKING = 2000
 """Rows of the sample whose near ones are looked for everywhere, to count those that the cells miss."""
 
 
-def find(settings: DuplicatesSettings, parts: Iterable[pa.Table], rows: int) -> pa.Table:
-    """Find the cells of a corpus of so many `rows`, given as parts of columns `COLUMNS` -> contract `cells`."""
+def find(settings: DuplicatesSettings, parts: Iterable[pa.Table], rows: int, semantic: float | None = None) -> pa.Table:
+    """Find the cells of a corpus of so many `rows`, given as parts of columns `COLUMNS` -> contract `cells`.
+
+    `semantic` is the cosine that `semantic_share` led to, kept beside them.
+    """
     taken = _sample(parts, sample_size(rows))
     _, given = vectors(taken["embedding"])
     centre = centres(whole(given), cell_count(rows)) if len(given) else np.zeros((0, 0), np.int8)
     pairs, missed = _missed(settings, given, centre)
     lengths = np.arange(len(centre) + 1, dtype=np.int32) * centre.shape[1]
-    columns = {
+    columns: dict[str, Any] = {
         "cell": np.arange(len(centre)),
         "centre": pa.ListArray.from_arrays(pa.array(lengths), pa.array(centre.astype(np.float16).reshape(-1))),
         "pairs": pairs,
         "missed": missed,
+        "semantic": pa.array([semantic] * len(centre), pa.float32()),
     }
     return contract("cells").table(columns)
+
+
+def semantic_of(cells: pa.Table) -> float | None:
+    """The cosine that `semantic_share` led to, in a table of contract `cells`; None where none was asked for."""
+    found: float | None = cells["semantic"][0].as_py() if len(cells) else None
+    return found
 
 
 def centre_of(cells: pa.Table) -> Whole | None:

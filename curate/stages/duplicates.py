@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from curate.contracts import contract
 from curate.ops.columns import matrix
@@ -53,14 +53,36 @@ class DuplicatesSettings(Limits):
     against: tuple[str, ...] = Field(
         (), description="finished runs whose kept samples stay, better than all here: what repeats them is dropped"
     )
+    semantic_share: float | None = Field(
+        None, gt=0, lt=1, description="instead of `semantic`: about the share that stays; the cosine is found, and told"
+    )
     in_memory: int = Field(
         2_000_000, ge=1, description="most samples held at once, 5 KB each and 9 KB with previews; more: cut in tasks"
     )
 
+    @model_validator(mode="after")
+    def _one_meaning(self) -> DuplicatesSettings:
+        if self.semantic_share is None:
+            return self
+        if self.semantic is not None:
+            raise ValueError("either `semantic`, a cosine, or `semantic_share`, not both")
+        if self.against or self.captions == "separate":
+            raise ValueError(
+                "`semantic_share` is of one corpus, whatever its captions: beside `against` or captions apart give "
+                "`semantic`, a cosine; the report of a run with a share tells the one that it led to"
+            )
+        return self
+
     @property
     def searches(self) -> bool:
         """Whether anything but equal bytes counts."""
-        return self.near or self.semantic is not None
+        return self.near or self.semantic is not None or self.semantic_share is not None
+
+    def from_cosine(self, semantic: float | None) -> DuplicatesSettings:
+        """The same with the cosine that `semantic_share` led to; as they are where it was not asked for."""
+        if self.semantic_share is None:
+            return self
+        return self.model_copy(update={"semantic": semantic, "semantic_share": None})
 
     @property
     def columns(self) -> list[str]:
@@ -78,14 +100,17 @@ def find(
 ) -> pa.Table:
     """Choose keepers among samples that may stay: columns `settings.columns` of signatures -> contract `duplicates`.
 
-    `kept` are samples of earlier runs, with a column `run` too, in the order of their rank; `centre` the cells of the
-    descriptors, (C, D), or None for one cell. The order of the candidates given does not matter.
+    `kept` are samples of earlier runs, with a column `run` too: ranked among themselves, and before all candidates.
+    `centre` are the cells of the descriptors, (C, D), or None for one cell. The order of the rows does not matter, but
+    for samples of one name in several earlier runs: of these the first given is the better.
     """
+    if settings.semantic_share is not None:
+        raise ValueError("`semantic_share` is no limit yet: find the cosine first, by `curate.stages.share`")
     before = 0 if kept is None else len(kept)
     told = candidates.select(settings.columns)
     told = told if kept is None else pa.concat_tables([kept.select(settings.columns), told])
     rows = Rows(told) if settings.searches else None
-    order = np.concatenate([np.arange(before), rank(settings, candidates) + before])
+    order = np.concatenate([rank(settings, told.slice(0, before)), rank(settings, told.slice(before)) + before])
     text = _texts(told["caption"])[order] if settings.captions == "separate" else np.zeros(len(order), np.int64)
     first = _first_of_equals(matrix(told["sha256"])[order], text)
     verdicts: dict[int, Verdict] = {}
@@ -102,7 +127,7 @@ def find(
 
 
 def rank(settings: DuplicatesSettings, candidates: pa.Table) -> NDArray[np.int64]:
-    """Row numbers, the best first: by `prefer`, ties by the smaller (shard, key)."""
+    """Row numbers, the best first: by `prefer`, ties by the smaller (shard, key), then by the first."""
     keys: dict[str, Any] = {name: _BETTER[name](candidates) for name in settings.prefer}
     table = pa.table({**keys, "shard": candidates["shard"], "key": candidates["key"]})
     order = [(name, "descending") for name in keys] + [("shard", "ascending"), ("key", "ascending")]

@@ -15,6 +15,7 @@ from curate.ops.partition import Cells
 from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.stages import cells, decisions
+from curate.stages.duplicates import DuplicatesSettings
 from curate.steps import earlier
 from curate.steps.matches import counted
 from curate.store import Store, digest_of
@@ -51,6 +52,13 @@ def partition(run: RunFile, store: Store) -> Cells | None:
     """The cells of this run, if it has any."""
     centre = cells.centre_of(store.dataset("cells").read_all()) if wants_cells(run) else None
     return None if centre is None else Cells(centre, run.duplicates.probes)
+
+
+def limits(run: RunFile, store: Store) -> DuplicatesSettings:
+    """The settings of `duplicates`, with the cosine that was found where a share was asked for."""
+    if run.duplicates.semantic_share is None or not wants_cells(run):
+        return run.duplicates.from_cosine(None)
+    return run.duplicates.from_cosine(cells.semantic_of(store.dataset("cells").read_all()))
 
 
 def spans(run: RunFile, store: Store) -> int:

@@ -7,17 +7,19 @@ connected in tasks; and each task of `duplicates` decides its own by the very co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.runfile import RunFile
-from curate.stages import cells, duplicates, keys, links, plan
+from curate.stages import cells, duplicates, keys, links, plan, share
 from curate.steps import earlier
 from curate.steps.base import Opened, Step, Task
-from curate.steps.gathering import Source, content, gathered, partition, samples, sources, spans, wants_cells
+from curate.steps.gathering import Source, content, gathered, limits, partition, samples, sources, spans, wants_cells
 from curate.steps.matches import deciding
-from curate.store import Store, digest_of
+from curate.store import Dataset, Store, digest_of
 
 
 def _cells_tasks(run: RunFile, store: Store) -> list[Task]:
@@ -30,18 +32,32 @@ def _cells_open(run: RunFile, store: Store) -> Opened:
 
     def work(task: Task) -> pa.Table:
         rows = sum(footer.statuses.get("ok", 0) for footer in data.footers().values())
-        parts = (data.read(part, cells.COLUMNS) for part in task.payload)
         found = earlier.cells(run)
-        return cells.find(run.duplicates, parts, rows) if found is None else found
+        if found is not None:
+            return found
+        semantic = share.find(run.duplicates, lambda: _read(data, task.payload, share.COLUMNS))
+        limits_ = run.duplicates.from_cosine(semantic)
+        return cells.find(limits_, _read(data, task.payload, cells.COLUMNS), rows, semantic)
 
     return Opened(work)
+
+
+def _read(data: Dataset, parts: list[str], columns: list[str]) -> Iterator[pa.Table]:
+    return (data.read(part, columns) for part in parts)
+
+
+def _cells_settings(run: RunFile) -> dict[str, object]:
+    told: dict[str, object] = {"probes": run.duplicates.probes, "least_cosine": run.duplicates.least_cosine}
+    if run.duplicates.semantic_share is None:
+        return told
+    return {**told, "semantic_share": run.duplicates.semantic_share, "prefer": list(run.duplicates.prefer)}
 
 
 CELLS = Step(
     name="cells",
     version=cells.VERSION,
     needs=("signatures",),
-    settings=lambda run: {"probes": run.duplicates.probes, "least_cosine": run.duplicates.least_cosine},
+    settings=_cells_settings,
     tasks=_cells_tasks,
     open=_cells_open,
     wanted=wants_cells,
@@ -62,11 +78,11 @@ def _keys_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _keys_open(run: RunFile, store: Store) -> Opened:
-    searched = partition(run, store)
+    searched, told = partition(run, store), limits(run, store)
 
     def work(task: Task) -> pa.Table:
         source, place = task.payload
-        return keys.find(run.duplicates, *samples(run, store, source), place, searched)
+        return keys.find(told, *samples(run, store, source), place, searched)
 
     return Opened(work)
 
@@ -82,16 +98,16 @@ KEYS = Step(
 
 
 def _links_tasks(run: RunFile, store: Store) -> list[Task]:
-    told = [footer.rows for footer in store.dataset("keys").footers().values()]
+    told = [[footer.rows for footer in store.dataset("keys").footers().values()], limits(run, store).semantic]
     return [Task(f"{span:05}", digest_of([told, span]), span) for span in range(spans(run, store))]
 
 
 def _links_open(run: RunFile, store: Store) -> Opened:
-    data = store.dataset("keys")
+    data, near = store.dataset("keys"), limits(run, store)
 
     def work(task: Task) -> pa.Table:
         told = [data.read(part, where=("span", "=", task.payload)) for part in data.parts()]
-        return links.find(run.duplicates, pa.concat_tables(told))
+        return links.find(near, pa.concat_tables(told))
 
     return Opened(work)
 
@@ -137,20 +153,20 @@ def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    listed = sources(run, store)
+    listed, told = sources(run, store), limits(run, store)
     centre = cells.centre_of(store.dataset("cells").read_all()) if wants_cells(run) else None
 
     def planned(task: int) -> list[tuple[Source, pa.Table]]:
         """The samples of a task, part by part."""
-        told = store.dataset("plan").read("all", where=("task", "=", task))
-        part, rows = told["source"].to_numpy(), told["row"].to_numpy()
+        mine = store.dataset("plan").read("all", where=("task", "=", task))
+        part, rows = mine["source"].to_numpy(), mine["row"].to_numpy()
         return [(listed[i], _rows(run, store, listed[i], rows[part == i])) for i in np.unique(part).tolist()]
 
     def work(task: Task) -> pa.Table:
         whole = task.payload is None
         parts = [(s, samples(run, store, s)[0]) for s in listed] if whole else planned(task.payload)
         kept, candidates = gathered(run, parts)
-        return duplicates.find(run.duplicates, candidates, kept, centre)
+        return duplicates.find(told, candidates, kept, centre)
 
     return Opened(work)
 

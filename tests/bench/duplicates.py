@@ -2,8 +2,9 @@
 
 A corpus is made up: a fifth of its samples are copies of others, in groups of Zipf sizes. Copies have hashes with up to
 a tenth of the bits turned, descriptors at a cosine of .88 to .995 and thumbnails with noise, as real ones have; what
-is not a copy has neighbours of its own cluster. Each size is read and decided in a process of its own, on all cores.
-How it grows is told by the seconds of CPU, since other work on the machine must not count.
+is not a copy has neighbours of its own cluster. Each size is made in one process, then read and decided in another, on
+all cores; this one stays small, since a process begins with the peak memory of the one that started it. How it grows is
+told by the seconds of CPU, since other work on the machine must not count.
 
     python -m tests.bench.duplicates 125000 500000
 """
@@ -41,8 +42,8 @@ def main(sizes: tuple[int, ...] = SIZES) -> None:
     told = []
     for samples in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), samples)
-            told.append(_measured(Path(folder)))
+            _process("--write", folder, str(samples))
+            told.append(_process("--decide", folder))
         one = told[-1]
         print(
             f"{samples:7,} {one['s']:6.0f} {one['CPU s']:6.0f} {one['MiB']:5.0f} {one['found']:18.2%} {one['wrong']:7}"
@@ -132,14 +133,14 @@ def _column(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
     return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
-def _measured(folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.duplicates", "--decide", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+def _process(*words: str) -> dict[str, Any]:
+    """Do a part of the work in a process of its own: what it says, its seconds of CPU, and its peak memory."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.duplicates", *words], stdout=subprocess.PIPE)
     assert process.stdout
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, f"exit status {status}"
-    return {**json.loads(said), "CPU s": usage.ru_utime + usage.ru_stime, "MiB": usage.ru_maxrss / 1024}
+    return {**json.loads(said or "{}"), "CPU s": usage.ru_utime + usage.ru_stime, "MiB": usage.ru_maxrss / 1024}
 
 
 def _decide(folder: Path) -> None:
@@ -159,7 +160,9 @@ def _decide(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--decide"]:
+    if sys.argv[1:2] == ["--write"]:
+        write(Path(sys.argv[2]), int(sys.argv[3]))
+    elif sys.argv[1:2] == ["--decide"]:
         _decide(Path(sys.argv[2]))
     else:
         main(tuple(map(int, sys.argv[1:])) or SIZES)

