@@ -42,6 +42,30 @@ def run(
 
 
 @app.command()
+def audit(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    corpus: Annotated[
+        str, typer.Argument(metavar="CORPUS|RUN", help="Shards or a folder, or a run's directory.", show_default=False)
+    ],
+    benchmark: Annotated[list[str], typer.Option(help="NAME=PATH, or a known NAME; more than once.")] = [],  # noqa: B006
+    out: Annotated[str | None, typer.Option(help="The audit's directory; else audits/NAME, after the corpus.")] = None,
+    within: Annotated[
+        bool, typer.Option("--within", help="The corpus is the benchmark's own train split: a match is a leak.")
+    ] = False,
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN.toml", help="A run file whose signatures, contamination, recall count.")
+    ] = None,
+    calibration: Annotated[str | None, typer.Option(help="Folder or file that `curate calibrate` wrote.")] = None,
+    on: On = "local",
+    replace: Annotated[bool, typer.Option("--replace", help="Sign again what changed of the corpus.")] = False,
+) -> None:
+    """Say what of some benchmarks is in a corpus; of a finished run, what of further ones, without its corpus."""
+    from curate.audit import Asked
+    from curate.audit import audit as look
+
+    look(console, Asked(corpus, benchmark, out, within, like, calibration, on, replace))
+
+
+@app.command()
 def status(run: RunArgument) -> None:
     """Show what is done of a run: parts, rows and content digest of each dataset, and what became of the samples."""
     from curate.display import status_tables

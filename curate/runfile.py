@@ -28,6 +28,16 @@ class RunFile(Settings):
     """A whole run: either `[urls]` and `[shards]` to download, or `[corpus]` to read shards where they lie."""
 
     out: str = Field(description="the run's directory, local or fsspec URL")
+    audit: bool = Field(
+        False, description="only what an audit needs: no duplicates are searched and no clean shards are emitted"
+    )
+    within: bool = Field(
+        False, description="the corpus is the benchmarks' own train split, so that a match is called a leak"
+    )
+    prove: bool = Field(
+        True,
+        description="the clean shards are signed and searched again: nothing that shows a benchmark image is there",
+    )
     urls: UrlsSettings | None = None
     shards: ShardsSettings | None = None
     corpus: SourceSettings | None = None
@@ -64,6 +74,8 @@ class RunFile(Settings):
         odd = [name for name in self.contamination.thresholds if name not in self.benchmarks]
         if odd:
             raise ValueError(f"[contamination.thresholds.{odd[0]}] is of no benchmark of this run")
+        if self.audit and not self.benchmarks:
+            raise ValueError("an audit needs a benchmark: [benchmarks.NAME]")
         if self.urls is not None and self.shards is None:
             raise ValueError("[urls] needs [shards], at least its `contact`")
         if self.shards is not None and self.urls is None:

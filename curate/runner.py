@@ -21,7 +21,7 @@ from curate.lists import cut_urls
 from curate.manifest import sign
 from curate.progress import Progress, Watch
 from curate.runfile import RunFile
-from curate.steps import STEPS, Opened, Step, Task, dataset_names
+from curate.steps import STEPS, Opened, Step, Task, check_signed, dataset_names, wanted
 from curate.store import Dataset, Footer, MadeFrom, Store
 
 
@@ -80,23 +80,61 @@ class PartWorker:
 
 def run(settings: RunFile, executor: Executor, watch: Watch, stage: str | None = None, replace: bool = False) -> Store:
     """Bring a run up to date, all stages or one; raises StaleError, PartsFailedError or another CurateError."""
+    with _begun(settings) as store:
+        if settings.urls and stage in (None, "urls"):
+            cut_urls(settings.urls, store, watch, replace)
+        for step in chosen(settings, stage):
+            _run_step(step, settings, store, executor, _Options(watch, replace))
+    return store
+
+
+def audit(settings: RunFile, executor: Executor, watch: Watch, replace: bool = False) -> Store:
+    """Bring an audit up to date: what was made for other benchmarks or thresholds is replaced without being asked.
+
+    Stale signatures are refused as by `run`, unless `replace`.
+    """
+    with _begun(settings) as store:
+        if settings.urls:
+            cut_urls(settings.urls, store, watch, replace)
+        for step in wanted(settings):
+            _run_step(step, settings, store, executor, _Options(watch, replace or not step.reads_corpus))
+    return store
+
+
+def audit_stored(settings: RunFile, executor: Executor, watch: Watch) -> Store:
+    """Bring up to date what is made from a finished run's signatures, stale or not: its corpus may be gone.
+
+    Clean shards that held to other decisions are no longer called finished.
+    """
+    with _begun(settings) as store:
+        check_signed(settings, store)
+        before = store.read_json("decisions", "manifest.json") or {}
+        for step in wanted(settings):
+            if not step.reads_corpus:
+                _run_step(step, settings, store, executor, _Options(watch, replace=True))
+        after = store.read_json("decisions", "manifest.json") or {}
+        for step in wanted(settings) if before.get("content") != after.get("content") else []:
+            if step.name not in ("shards", "signatures") and step.reads_corpus:
+                store.delete(step.name, "manifest.json")
+    return store
+
+
+@contextmanager
+def _begun(settings: RunFile) -> Iterator[Store]:
+    """The run's directory, locked; the settings stand in its `run.json` once all of the block went well."""
     store = Store(settings.out)
     with _locked(store):
         store.sweep()
         resolved = settings.model_dump(mode="json")
         if store.read_json("run.json") is None:
             store.write_json(resolved, "run.json")
-        if settings.urls and stage in (None, "urls"):
-            cut_urls(settings.urls, store, watch, replace)
-        for step in chosen(settings, stage):
-            _run_step(step, settings, store, executor, _Options(watch, replace))
+        yield store
         store.write_json(resolved, "run.json")  # only now: settings that were refused are not the run's
-    return store
 
 
 def chosen(settings: RunFile, stage: str | None = None) -> list[Step]:
     """The steps that this run wants, in order; CurateError when `stage` is none of them."""
-    steps = [step for step in STEPS if step.wanted(settings)]
+    steps = wanted(settings)
     names = [step.name for step in steps]
     if stage in (None, "urls"):
         return [] if stage else steps

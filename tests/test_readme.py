@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -65,6 +66,22 @@ def test_the_run_file_and_its_commands(tmp_path: Path) -> None:
     for words in commands(".venv/bin/curate run"):
         curate(words, tmp_path)
     assert (tmp_path / "runs" / "audit" / "report" / "index.html").exists()
+
+
+def test_the_audits(tmp_path: Path) -> None:
+    folder = corpus(tmp_path)
+    places = {
+        "shards": "corpus",
+        "benchmark": "benchmark",
+        "more": "benchmark",
+        "train": "benchmark",
+        "test": "benchmark",
+    }
+    for place, given in places.items():
+        shutil.copytree(folder / given, tmp_path / "data" / place)
+    said = [curate(words, tmp_path) for words in commands(".venv/bin/curate audit")]
+    assert ["leaked" in one for one in said] == [False, False, True]
+    assert (tmp_path / "audits" / "train" / "report" / "audit.tex").exists()
 
 
 def test_make_targets_exist() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 import fsspec
@@ -24,6 +24,8 @@ class Calibration(BaseModel):
     benchmark: str
     thresholds: Thresholds
     made_with: dict[str, Any]
+    at_most_per_million: float | None = None
+    """How many of a million unrelated pairs pass, at most, with 95 % confidence."""
 
 
 def made_with(signing: SignaturesSettings, matching: ContaminationSettings) -> dict[str, Any]:
@@ -51,11 +53,7 @@ def calibrated(
     """
     wanted = made_with(signing, matching)
     found = {}
-    for name, data in _files(url, benchmarks):
-        try:
-            read = Calibration.model_validate_json(data)
-        except ValidationError as error:
-            raise ConfigError(name, [f"no calibration of this version of curate: {error.errors()[0]['msg']}"]) from None
+    for name, read in calibrations(url, benchmarks):
         odd = [
             f"`{key}` was {_shown(read.made_with.get(key))}, is {_shown(value)} in this run"
             for key, value in wanted.items()
@@ -68,6 +66,15 @@ def calibrated(
     if not found:
         raise ConfigError(url, [f"no calibration of {', '.join(benchmarks)} here; make it with `curate calibrate`"])
     return found
+
+
+def calibrations(url: str, benchmarks: Collection[str]) -> Iterator[tuple[str, Calibration]]:
+    """The files there are for these benchmarks, each with its name; ConfigError where one is no calibration."""
+    for name, data in _files(url, benchmarks):
+        try:
+            yield name, Calibration.model_validate_json(data)
+        except ValidationError as error:
+            raise ConfigError(name, [f"no calibration of this version of curate: {error.errors()[0]['msg']}"]) from None
 
 
 def _files(url: str, benchmarks: Collection[str]) -> list[tuple[str, bytes]]:

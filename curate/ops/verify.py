@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.ops.agreement import HOPELESS, agreement, broad_share, lay
-from curate.ops.alignment import SURE_POINTS, Fit, Matrix, Portrait, adjusted, fit_features, search
+from curate.ops.alignment import FEW_FEATURES, SURE_POINTS, Fit, Matrix, Portrait, adjusted, fit_features, search
 
 SIDE = 32
 """Side in px of the stored thumbnails."""
@@ -51,10 +51,6 @@ def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[
     return square.astype(np.uint8).reshape(-1)
 
 
-_FEW_FEATURES = 60
-"""With more, correlation finds nothing that features do not (60 pictures, 24 edits), and costs as much again."""
-
-
 class Verdict(NamedTuple):
     """How well a benchmark image lies over a sample, and how it had to be laid."""
 
@@ -80,7 +76,7 @@ def compare(sample: Portrait, images: tuple[Portrait, Portrait], enough: float) 
     By features; where these are few, and do not reach an agreement of `enough`, by correlation too. The best verdict.
     """
     best: Verdict | None = None
-    few = min(len(sample.points), len(images[0].points)) < _FEW_FEATURES
+    few = min(len(sample.points), len(images[0].points)) < FEW_FEATURES
     for way in (fit_features, search) if few else (fit_features,):
         for mirror, image in enumerate(images):
             found = way(sample, image)

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from curate.contracts import statuses
 from curate.errors import CurateError
 from curate.ops.intervals import wilson
+from curate.report import audit
+from curate.report.audit import Row
 from curate.report.recall import Recall, recalls
 from curate.runfile import RunFile
-from curate.steps import STEPS
+from curate.steps import dataset_names
 from curate.store import Store
 
 _IMAGE = ["benchmark", "benchmark_shard", "benchmark_key"]
@@ -97,19 +99,22 @@ class Stage:
 class Summary:
     """`report/summary.json`. `version` changes when a key changes its name or meaning; keys may be added without.
 
-    `emitted` samples stand in the clean shards (null before `clean` is done); `versions` are those of all stages, more
-    than one of a library where stages were made by different ones.
+    `duplicates` is null of an audit, which looks for none. `emitted` samples stand in the clean shards (null before
+    `clean` is done), and `proved` of them were signed and searched again (null before that is done). `versions` are
+    those of all stages, more than one of a library where stages were made by different ones.
     """
 
     run: str
     funnel: tuple[Step, ...]
     statuses: tuple[Yield, ...]
     benchmarks: tuple[Audit, ...]
-    duplicates: Copies
+    duplicates: Copies | None
     emitted: int | None
     stages: tuple[Stage, ...]
     versions: dict[str, list[str]]
     recall: tuple[Recall, ...] = ()
+    audit: tuple[Row, ...] = ()
+    proved: int | None = None
     version: int = 1
 
 
@@ -117,25 +122,26 @@ def count(run: RunFile, store: Store) -> Summary:
     """Count a run's datasets; CurateError names the first that is not finished."""
     manifests = _manifests(run, store)
     fates = _fates(store)
-    emitted = manifests.get("clean", {}).get("count")
+    audits, recalled = _audits(run, store), recalls(run, store)
     return Summary(
         run=store.root,
         funnel=_funnel(fates),
         statuses=_yields(fates),
-        benchmarks=_audits(run, store),
-        duplicates=_copies(store, missed=_missed(store) if "cells" in manifests else None),
-        emitted=emitted,
+        benchmarks=audits,
+        duplicates=None if run.audit else _copies(store, missed=_missed(store) if "cells" in manifests else None),
+        emitted=manifests.get("clean", {}).get("count"),
         stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
         versions=_versions(list(manifests.values())),
-        recall=recalls(run, store),
+        recall=recalled,
+        audit=audit.rows(run, store, audits, recalled),
+        proved=manifests.get("proof", {}).get("count"),
     )
 
 
 def _manifests(run: RunFile, store: Store) -> dict[str, dict[str, Any]]:
-    names = (["urls"] if run.urls else []) + [step.name for step in STEPS if step.wanted(run)]
-    manifests = {name: store.read_json(name, "manifest.json") for name in names}
+    manifests = {name: store.read_json(name, "manifest.json") for name in dataset_names(run)}
     for name in _NEEDED:
-        if manifests[name] is None:
+        if manifests.get(name, {}) is None:
             raise CurateError(f"{store.path(name)}: not finished, so there is nothing to report; finish the run first")
     return {name: manifest for name, manifest in manifests.items() if manifest}
 

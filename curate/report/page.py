@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from curate.report import numbers, pictures, sidecars
+from curate.report import audit_files, numbers, pictures, sidecars
 from curate.report.pairs import galleries
 from curate.report.text import shown
 from curate.review import summary as review
@@ -25,7 +25,7 @@ def write(run: RunFile, store: Store) -> str:
     """Write `report/summary.json`, `report/pairs/` and, last, `report/index.html`; the page's path."""
     summary = numbers.count(run, store)
     sample = review.draw(run.review, store)
-    shows = galleries(store, run.report, {name_of(row) for row in sample.drawn})
+    shows = galleries(store, run.report, {name_of(row): place for place, row in enumerate(sample.drawn, 1)})
     pairs = [pair for gallery in shows for pair in gallery.pairs]
     found = pictures.find(run, store, [place for pair in pairs for place in (pair.sample, pair.match)])
     sidecars.write(store, shows, found, review.page_data(sample, store))
@@ -38,10 +38,11 @@ def write(run: RunFile, store: Store) -> str:
             settings=list(_flat(run.model_dump(mode="json"))),
             pretrain=_pretraining(store),
             style=_own("style.css"),
-            script=_own("page.js", "pair.js", "review.js"),
+            script=_own("page.js", "pair.js", "review.js", "main.js"),
         )
     )
     store.write_json(asdict(summary), "report", "summary.json")
+    audit_files.write(run, store, summary.audit, summary.proved)
     store.write_bytes(html.encode("utf-8"), "report", "index.html")
     return store.path("report", "index.html")
 

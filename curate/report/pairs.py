@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 class Pair:
     """A sample and the picture that it was matched with: a benchmark image, or a kept sample (then without `view`).
 
-    `changes` are words of `CHANGES`; `is_drawn` says that the pair is in the review's random sample.
+    `changes` are words of `CHANGES`; `drawn` is the pair's place in the review's random sample, from 1 on, or 0.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Pair:
     score: float
     changes: tuple[str, ...]
     evidence: str
-    is_drawn: bool
+    drawn: int
 
 
 CHANGES = ("mirrored", "turned", "cut", "filling")
@@ -55,7 +55,7 @@ class Gallery:
     total: int
 
 
-def galleries(store: Store, settings: ReportSettings, drawn: Collection[str]) -> list[Gallery]:
+def galleries(store: Store, settings: ReportSettings, drawn: Mapping[str, int]) -> list[Gallery]:
     """One gallery a benchmark with matches, `pairs` in all (one each at least), and up to `duplicates`.
 
     Matches named in `drawn`, the review's random sample, are shown whatever `pairs` says. Keepers of earlier runs are
@@ -67,7 +67,7 @@ def galleries(store: Store, settings: ReportSettings, drawn: Collection[str]) ->
     each = min(most, max(1, most // max(1, len(names))))
     found = [_gallery(name, matches.filter(pc.equal(matches["benchmark"], name)), each, drawn) for name in names]
     copies = store.dataset("duplicates").read_all()
-    return [*found, _gallery("", copies.filter(pc.is_null(copies["keeper_run"])), settings.duplicates, ())]
+    return [*found, _gallery("", copies.filter(pc.is_null(copies["keeper_run"])), settings.duplicates, {})]
 
 
 _NEAREST_FIRST = {
@@ -76,7 +76,7 @@ _NEAREST_FIRST = {
 }
 
 
-def _gallery(name: str, table: pa.Table, most: int, drawn: Collection[str]) -> Gallery:
+def _gallery(name: str, table: pa.Table, most: int, drawn: Mapping[str, int]) -> Gallery:
     """Spread evenly, because the nearest pairs prove little and the doubtful ones are the farthest."""
     order = _NEAREST_FIRST["contamination" if name else "duplicates"]
     ranked = table.sort_by([*order, ("shard", "ascending"), ("key", "ascending")])
@@ -87,7 +87,7 @@ def _gallery(name: str, table: pa.Table, most: int, drawn: Collection[str]) -> G
     return Gallery(name, tuple(_pair(name, row, drawn) for row in rows), table.num_rows)
 
 
-def _pair(name: str, row: dict[str, Any], drawn: Collection[str]) -> Pair:
+def _pair(name: str, row: dict[str, Any], drawn: Mapping[str, int]) -> Pair:
     other = "benchmark" if name else "keeper"
     sample = Place("", row["shard"], row["key"])
     match = Place(name, row[f"{other}_shard"], row[f"{other}_key"])
@@ -101,7 +101,7 @@ def _pair(name: str, row: dict[str, Any], drawn: Collection[str]) -> Pair:
         row["score"],
         tuple(said.split()[0] for said in changed(row).split(", ") if said) if name else (),
         in_words(row),
-        named in drawn,
+        drawn.get(named, 0),
     )
 
 

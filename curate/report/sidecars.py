@@ -52,7 +52,7 @@ def _index(galleries: list[Gallery], review: dict[str, Any]) -> dict[str, Any]:
             "changes": [sum(1 << CHANGES.index(change) for change in pair.changes) for _, pair in of],
             "sample": [_place(pair.sample) for _, pair in of],
             "match": [_place(pair.match) for _, pair in of],
-            "drawn": [int(pair.is_drawn) for _, pair in of],
+            "drawn": [pair.drawn for _, pair in of],
         },
         **review,
     }
@@ -61,6 +61,7 @@ def _index(galleries: list[Gallery], review: dict[str, Any]) -> dict[str, Any]:
 def _told(store: Store, pair: Pair, pictures: dict[Place, Shown], ledger: dict[str, Any]) -> dict[str, Any]:
     named = visible(f"{pair.sample.shard}:{pair.sample.key}")
     return {
+        "name": pair.name,
         "evidence": visible(pair.evidence),
         "view": visible(pair.view),
         "ledger": [[name, _value(value)] for name, value in ledger.items() if value is not None],

@@ -28,9 +28,10 @@ def tell(console: Console, settings: ReviewSettings, store: Store) -> None:
     """Print the precision of the audit with its interval, and what else was judged."""
     review = summarise(draw(settings, store), store)
     table = Table(title="precision of near matches, from a random sample", title_justify="left")
-    for head in ("benchmark", "near matches", "drawn", "same", "different", "unsure", "precision", "95 % interval"):
+    for head in ("benchmark", "matches", "drawn", "same", "different", "unsure", "precision", "95 % interval"):
         table.add_column(head, justify="left" if head == "benchmark" else "right")
-    for found in (*review.benchmarks, review.whole):
+    several = len(review.benchmarks) != 1
+    for found in (*review.benchmarks, *([review.whole] if several else [])):
         table.add_row(found.name, *_cells(found))
     console.print(table)
     drawn, judged = review.whole.drawn, review.whole.judged

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
-from curate.ops.search import CosineIndex, HammingIndex
+from curate.ops.search import CosineIndex, CosinePairs, HammingIndex, Pairs
 from curate.ops.views import Box
 
-
-class HashIndex:
-    """The views that have a hash, among all `rows` of views."""
-
-    def __init__(self, rows: NDArray[np.int64], hashes: NDArray[np.uint8], engine: str) -> None:
-        self.rows = rows
-        self.within = HammingIndex(hashes, engine).within
+Found = TypeVar("Found", Pairs, CosinePairs)
 
 
-class EmbeddingIndex:
-    """The views that have an embedding, among all `rows` of views."""
+@dataclass(frozen=True)
+class Indexed(Generic[Found]):
+    """The views that have a hash, or an embedding: their rows among all views, (R,), and the search among them."""
 
-    def __init__(self, rows: NDArray[np.int64], embeddings: NDArray[np.float16], engine: str) -> None:
-        self.rows = rows
-        self.within = CosineIndex(embeddings, engine).within
+    rows: NDArray[np.int64]
+    within: Callable[[NDArray[Any], Any], Found]
 
 
 class Benchmark:
@@ -41,11 +39,11 @@ class Benchmark:
             if digest is not None:
                 self.by_bytes.setdefault(digest, []).append(row)
         rows, hashes = present(views["hash256"])
-        self.hashes = HashIndex(rows, hashes, engine)
+        self.hashes = Indexed(rows, HammingIndex(hashes, engine).within)
         upright = np.array([self._views[row] == "whole" for row in rows.tolist()], bool)
-        self.upright = HashIndex(rows[upright], hashes[upright], engine)
+        self.upright = Indexed(rows[upright], HammingIndex(hashes[upright], engine).within)
         rows, embeddings = vectors(views["embedding"])
-        self.embeddings = EmbeddingIndex(rows, embeddings, engine) if len(rows) else None
+        self.embeddings = Indexed(rows, CosineIndex(embeddings, engine).within) if len(rows) else None
         self._boxes = np.stack([views[name].to_numpy() for name in ("left", "top", "across", "down")], axis=1)
         self._rows = {(self.image[row], view): row for row, view in enumerate(self._views)}
         kept, thumbnails = present(views["thumbnail"])

@@ -6,6 +6,7 @@ views that met say how they lie on each other, else by aligning the two pictures
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,7 +22,7 @@ from curate.ops.verify import SIDE, similarity, square_of
 from curate.ops.views import QUARTERS, TURNS, Box, square
 from curate.stages.benchmark import Benchmark
 
-VERSION = 3
+VERSION = 4
 _REGIONS = ("whole", "square", *QUARTERS)
 CORPUS_COLUMNS = [
     *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
@@ -48,7 +49,9 @@ class ContaminationSettings(Settings):
     )
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
-    most_candidates: int = Field(10, ge=0, description="images aligned with a sample, those of the nearest embeddings")
+    most_candidates: int = Field(
+        10, ge=0, description="images of each benchmark aligned with a sample, those of the nearest embeddings"
+    )
     min_agreement: float = Field(
         0.5, ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
     )
@@ -114,14 +117,28 @@ def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table
 
 def changed(match: dict[str, Any]) -> str:
     """How the image was changed, in words, from the columns of a match: `mirrored, turned by 90 degrees`; or ``."""
-    said = ["mirrored"] if match["mirrored"] else []
-    if abs(match["rotation"]) >= _LEAST_TURN:
-        said.append(f"turned by {match['rotation']:.0f} degrees")
-    if match["shown"] < _NEARLY_ALL:
-        said.append(f"cut to {match['shown']:.0%} of its area")
-    if match["covers"] < _NEARLY_ALL:
-        said.append(f"filling {match['covers']:.0%} of the sample")
-    return ", ".join(said)
+    words = {
+        "mirrored": "mirrored",
+        "turned": f"turned by {match['rotation']:.0f} degrees",
+        "cut": f"cut to {match['shown']:.0%} of its area",
+        "framed": f"filling {match['covers']:.0%} of the sample",
+    }
+    return ", ".join(words[transform] for transform in transforms(match))
+
+
+def transforms(match: dict[str, Any]) -> list[str]:
+    """Which of TRANSFORMS were done to the image, from the columns of a match: to 3 % of an area and 2 degrees."""
+    done = (
+        match["mirrored"],
+        abs(match["rotation"]) >= _LEAST_TURN,
+        match["shown"] < _NEARLY_ALL,
+        match["covers"] < _NEARLY_ALL,
+    )
+    return [name for name, was_done in zip(TRANSFORMS, done, strict=True) if was_done]
+
+
+TRANSFORMS = ("mirrored", "turned", "cut", "framed")
+"""`framed`: it fills only part of the sample, as with a border, in a collage, or pasted on another picture."""
 
 
 _LEAST_TURN = 2.0
@@ -166,7 +183,10 @@ def hashes_near(corpus: Corpus, benchmark: Benchmark, settings: ContaminationSet
 
 
 def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
-    """Of each sample, the `most_candidates` images that have the nearest view."""
+    """Of each sample and benchmark, the `most_candidates` images that have the nearest view.
+
+    Of each benchmark, so that what is found of one does not depend on which others are searched.
+    """
     rows, embeddings = vectors(corpus.signatures["embedding"])
     if not len(rows) or benchmark.embeddings is None:
         return
@@ -176,10 +196,11 @@ def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: Contaminatio
     for i in np.lexsort((seen, -pairs.cosine, pairs.query)).tolist():
         row, view = int(rows[pairs.query[i]]), int(seen[i])
         best.setdefault((row, benchmark.image[view]), Candidate(row, view, "whole", None, float(pairs.cosine[i])))
-    taken: dict[int, int] = {}
+    taken: Counter[tuple[int, str]] = Counter()
     for candidate in best.values():  # row by row, the nearest first
-        taken[candidate.row] = taken.get(candidate.row, 0) + 1
-        if taken[candidate.row] <= settings.most_candidates:
+        name = candidate.row, benchmark.names[benchmark.image[candidate.seen]]["benchmark"]
+        taken[name] += 1
+        if taken[name] <= settings.most_candidates:
             yield candidate
 
 
@@ -199,11 +220,13 @@ def _by_thumbnails(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, l
     score = alike(corpus, benchmark, candidate)
     if score is None or score < limits.min_similarity:
         return None
-    _, turn = benchmark.view(candidate.seen)
+    region, turn = benchmark.view(candidate.seen)
     box = benchmark.box(candidate.seen)
     covers = square(*corpus.sizes[candidate.row]) if candidate.region == "square" else Box(0, 0, 1, 1)
     mirrored, rotation = TURNS[turn].mirrored, float(TURNS[turn].rotation)
     shares = box.width * box.height, covers.width * covers.height
+    if candidate.region == region and abs(shares[0] - shares[1]) < 1 - _NEARLY_ALL:
+        shares = 1.0, 1.0  # the squares of two pictures of one shape: these are not cut
     evidence = Evidence("thumbnails", score, limits.min_similarity, mirrored, rotation, *shares)
     return Match(candidate.row, benchmark.image[candidate.seen], _proposal(candidate, benchmark) | evidence._asdict())
 

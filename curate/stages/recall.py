@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from heapq import nsmallest
 from itertools import islice
@@ -113,22 +113,31 @@ class Measurer:
     ) -> None:
         self._signer = Signer(signing)
         self._max_pixels, self._seed = signing.max_pixels, settings.seed
-        self._match = contamination.make(matching, views)
+        self._matching, self._views = matching, views
+        self._opened: tuple[str, Callable[[pa.Table], pa.Table]] = "", lambda signatures: signatures
         self.facts = self._signer.facts
 
     def __call__(self, benchmark: str, shard: str, samples: Iterable[Sample], wanted: Wanted) -> pa.Table:
         """Copy, sign, match and count, a batch of copies at a time."""
+        match = self._against(benchmark)
         counts = {edit: _Count() for edit in EDITS}
         made = edited(samples, wanted, self._seed, self._max_pixels)
         while batch := list(islice(made, _BATCH)):
             named: list[set[tuple[str, str]]] = [set() for _ in batch]
-            found = self._match(self._signer("copies", as_samples(batch)).select(contamination.CORPUS_COLUMNS))
-            for row in found.filter(pc.equal(found["benchmark"], benchmark)).to_pylist():
+            found = match(self._signer("copies", as_samples(batch)).select(contamination.CORPUS_COLUMNS))
+            for row in found.to_pylist():
                 named[int(row["key"])].add((row["benchmark_shard"], row["benchmark_key"]))
             for one, its in zip(batch, named, strict=True):
                 right = (shard, one.key)
                 counts[one.edit] += _Count(1, int(right in its), len(its - {right, (shard, one.ground)}))
         return _table(benchmark, shard, counts)
+
+    def _against(self, benchmark: str) -> Callable[[pa.Table], pa.Table]:
+        """The search against one benchmark, of which nothing depends on the others; the last is kept open."""
+        if self._opened[0] != benchmark:
+            mine = self._views.filter(pc.equal(self._views["benchmark"], benchmark))
+            self._opened = benchmark, contamination.make(self._matching, mine)
+        return self._opened[1]
 
 
 make = Measurer

@@ -1,7 +1,7 @@
 """The way of the data: for every stage, which parts it has, what each is made from, and how a worker makes one.
 
                                   cells -> |
-    urls -> shards -> signatures -> contamination -> duplicates -> decisions -> clean (-> images)
+    urls -> shards -> signatures -> contamination -> duplicates -> decisions -> clean (-> images) -> proof
                       benchmarks -> views -/
                                           `-> recall
 
@@ -16,10 +16,11 @@ from curate.steps.base import Opened, Step, Task
 from curate.steps.deciding import CONTAMINATION, DECISIONS
 from curate.steps.emitting import CLEAN, IMAGES
 from curate.steps.measuring import RECALL
+from curate.steps.proving import PROOF
 from curate.steps.repeating import CELLS, DUPLICATES, KEYS, LINKS, PLAN
-from curate.steps.signing import SHARDS, SIGNATURES, VIEWS, corpus_shards
+from curate.steps.signing import SHARDS, SIGNATURES, VIEWS, check_signed, corpus_shards
 
-__all__ = ["STEPS", "Opened", "Step", "Task", "corpus_shards", "dataset_names"]
+__all__ = ["STEPS", "Opened", "Step", "Task", "check_signed", "corpus_shards", "dataset_names", "wanted"]
 
 STEPS = (
     SHARDS,
@@ -35,9 +36,15 @@ STEPS = (
     DECISIONS,
     CLEAN,
     IMAGES,
+    PROOF,
 )
+
+
+def wanted(run: RunFile) -> list[Step]:
+    """The steps of this run, in order."""
+    return [step for step in STEPS if step.wanted(run) and (step.audits or not run.audit)]
 
 
 def dataset_names(run: RunFile) -> list[str]:
     """The datasets of this run, in the order in which they are made."""
-    return (["urls"] if run.urls else []) + [step.name for step in STEPS if step.wanted(run)]
+    return (["urls"] if run.urls else []) + [step.name for step in wanted(run)]

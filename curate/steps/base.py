@@ -45,3 +45,7 @@ class Step:
     wanted: Callable[[RunFile], bool] = lambda run: True
     room: Callable[[RunFile], Needs] = lambda run: Needs()
     emits_tar: bool = False
+    audits: bool = False
+    """An audit needs it."""
+    reads_corpus: bool = False
+    """It opens shards of samples, which may be gone once they are signed."""

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.benchmarks import VIEWS, check_views
+from curate.contracts import contract
 from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.stages import contamination, decisions
@@ -39,12 +40,12 @@ CONTAMINATION = Step(
     settings=lambda run: run.contamination.recipe(),
     tasks=_contamination_tasks,
     open=_contamination_open,
+    audits=True,
 )
 
 
 def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
-    del run
-    copies = [footer.rows for footer in store.dataset("duplicates").footers().values()]
+    copies = [] if run.audit else [footer.rows for footer in store.dataset("duplicates").footers().values()]
     matches = store.dataset("contamination").footers()
     parts = store.dataset("signatures").footers()
     said = verdicts.overruled(store)
@@ -53,7 +54,7 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    told = store.dataset("duplicates").read_all()
+    told = contract("duplicates").empty() if run.audit else store.dataset("duplicates").read_all()
     copies = told.filter(told["dropped"])
 
     def work(task: Task) -> pa.Table:
@@ -72,4 +73,5 @@ DECISIONS = Step(
     settings=deciding,
     tasks=_decisions_tasks,
     open=_decisions_open,
+    audits=True,
 )

@@ -95,6 +95,7 @@ CLEAN = Step(
     tasks=_clean_tasks,
     open=_clean_open,
     emits_tar=True,
+    reads_corpus=True,
 )
 
 
@@ -119,4 +120,5 @@ IMAGES = Step(
     tasks=_images_tasks,
     open=_images_open,
     wanted=lambda run: run.clean.parquet,
+    reads_corpus=True,
 )

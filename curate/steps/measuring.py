@@ -13,13 +13,15 @@ from curate.store import Store, digest_of
 
 
 def _recall_tasks(run: RunFile, store: Store) -> list[Task]:
-    """One for each shard of a benchmark that has an image to be edited."""
+    """One for each shard of a benchmark that has an image to be edited; made from the views of that benchmark alone."""
     seen = store.dataset("views")
     wanted = recall.choose(seen.read_all(["benchmark", "shard", "key", "status", "sha256"]), run.recall)
-    inputs = digest_of([footer.rows for footer in seen.footers().values()])
+    views_of: dict[str, list[str]] = {}
+    for part, footer in seen.footers().items():
+        views_of.setdefault(part.partition(".")[0], []).append(footer.rows)
     shards = {(name, shard.name): shard for name, where in run.benchmarks.items() for shard in sources.find(where)}
     return [
-        Task(f"{name}.{shard}", inputs, (name, shards[name, shard], edits))
+        Task(f"{name}.{shard}", digest_of(views_of[name]), (name, shards[name, shard], edits))
         for (name, shard), edits in sorted(wanted.items())
     ]
 
@@ -48,6 +50,7 @@ RECALL = Step(
     tasks=_recall_tasks,
     open=_recall_open,
     wanted=lambda run: bool(run.benchmarks and run.recall.copies),
+    audits=True,
     room=lambda run: Needs(run.signatures.num_cpus, run.signatures.num_gpus),
 )
 """Its settings hold the versions of the stages it goes through: other code may find other copies."""

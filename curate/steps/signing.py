@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from curate import sources
+from curate.errors import CurateError, StaleError
 from curate.executors import Needs
 from curate.ops import embedding
 from curate.ops.tars import Sink
@@ -42,6 +43,8 @@ SHARDS = Step(
     open=_shards_open,
     wanted=lambda run: run.urls is not None,
     emits_tar=True,
+    audits=True,
+    reads_corpus=True,
 )
 
 
@@ -56,7 +59,7 @@ def corpus_shards(run: RunFile, store: Store) -> list[Shard]:
     ]
 
 
-def _signing(run: RunFile) -> dict[str, Any]:
+def signing(run: RunFile) -> dict[str, Any]:
     """What decides the rows: the settings, and the weights of the model that they name, if these are a file here."""
     spec = run.signatures.embedding
     weights = "" if spec == "none" else embedding.content(spec)
@@ -81,11 +84,29 @@ SIGNATURES = Step(
     name="signatures",
     version=signatures.VERSION,
     needs=("shards",),
-    settings=_signing,
+    settings=signing,
     tasks=_signatures_tasks,
     open=_signatures_open,
     room=lambda run: Needs(run.signatures.num_cpus, run.signatures.num_gpus),
+    audits=True,
+    reads_corpus=True,
 )
+
+
+def check_signed(run: RunFile, store: Store) -> None:
+    """Take the signatures as they are stored; CurateError where this run would sign otherwise, or has not finished."""
+    data = store.dataset("signatures")
+    if store.read_json("signatures", "manifest.json") is None:
+        raise CurateError(f"{store.path('signatures')}: not finished; finish the run first")
+    for part, footer in data.footers().items():
+        signed = footer.made_from
+        if (signed.version, signed.settings) != (signatures.VERSION, signing(run)):
+            said = f"version {signed.version} with {signed.settings}"
+            mine = f"version {signatures.VERSION} with {signing(run)}"
+            raise StaleError(
+                f"{data.path(part)} was signed by {said}; benchmarks are now signed by {mine}, and only what is signed "
+                "alike can be compared. Sign the corpus again, in another directory."
+            )
 
 
 def _views_tasks(run: RunFile, store: Store) -> list[Task]:
@@ -109,7 +130,8 @@ VIEWS = Step(
     name="views",
     version=views.VERSION,
     needs=(),
-    settings=_signing,
+    settings=signing,
     tasks=_views_tasks,
     open=_views_open,
+    audits=True,
 )

@@ -29,7 +29,7 @@ def pairs(store: Store) -> list[dict[str, Any]]:
     count = len(columns["name"])
     assert {len(column) for column in columns.values()} == {count}
     told = [pair for chunk in range(-(-count // index["chunk"])) for pair in read(store, str(chunk))]
-    assert len(told) == count
+    assert [pair["name"] for pair in told] == columns["name"]
     return [
         {
             **{name: column[n] for name, column in columns.items()},

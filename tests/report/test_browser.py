@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +172,22 @@ def test_without_the_folder_beside_it_the_page_says_so(browser: Browser, path: P
     page = browser.new_page()
     page.goto(f"file://{tmp_path}/index.html")
     expect(page.get_by_role("alert")).to_contain_text("Copy the whole folder")
+    page.close()
+
+
+def test_pairs_of_another_report_are_not_taken_for_these(browser: Browser, path: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(path.parent, tmp_path / "report")
+    page = browser.new_page()
+    page.goto(f"file://{folder}/index.html")
+    expect(page.locator(".card")).to_have_count(24)
+    chunk = folder / "pairs" / "0.js"
+    other = json.loads(chunk.read_text()[len('take("0", ') : -3])
+    chunk.write_text(f'take("0", {json.dumps(other[::-1])});')
+    page.reload()
+    page.locator("#order").select_option("down")
+    page.locator(".card .open").first.click()
+    expect(page.locator("#pair-said")).to_contain_text("of another report")
+    assert page.locator("#pair-body img").count() == 0
     page.close()
 
 

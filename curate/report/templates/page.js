@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const PAGE = 24;
 const WORDS = new Map(Object.entries({
-  byte_equal: "same bytes", near: "near", semantic: "like in meaning",
+  byte_equal: "same bytes", near: "near", overlaid: "drawn over", semantic: "like in meaning",
   mirrored: "mirrored", turned: "turned", cut: "cut", filling: "framed or pasted",
 }));
 const word = (name) => WORDS.get(name) ?? name;
@@ -50,7 +50,13 @@ let page = 0;
 
 const isMatch = (n) => index.galleries[rows.gallery[n]].name !== "";
 const changesOf = (n) => index.changes.filter((_, bit) => (rows.changes[n] >> bit) & 1);
-const detail = async (n) => (await load(String(Math.floor(n / index.chunk))))[n % index.chunk];
+
+/** What is known of pair n; it must bear its name, or the report was written again since this page was opened. */
+async function detail(n) {
+  const told = (await load(String(Math.floor(n / index.chunk))))[n % index.chunk];
+  if (told?.name !== rows.name[n]) throw new Error("of another report");
+  return told;
+}
 
 function passes(n, wanted) {
   const verdict = index.said[rows.name[n]];
@@ -68,9 +74,10 @@ const FILTERS = ["gallery", "kind", "change", "from", "to", "text", "show", "ord
 
 function choose() {
   const wanted = Object.fromEntries(FILTERS.map((id) => [id, byId(id).value]));
-  const sign = wanted.order === "up" ? 1 : -1;
+  const by = { up: (n) => rows.score[n], down: (n) => -rows.score[n], drawn: (n) => rows.drawn[n] || Infinity }[wanted.order];
+  const places = rows.name.map((_, n) => (wanted.order === "drawn" ? 0 : rows.gallery[n]));
   chosen = rows.name.map((_, n) => n).filter((n) => passes(n, wanted));
-  chosen.sort((a, b) => rows.gallery[a] - rows.gallery[b] || sign * (rows.score[a] - rows.score[b]) || a - b);
+  chosen.sort((a, b) => places[a] - places[b] || by(a) - by(b) || a - b);
   const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
   byId("page").replaceChildren(...Array.from({ length: pages }, (_, p) => make("option", { value: p }, `${p + 1} of ${pages}`)));
   turn(0);

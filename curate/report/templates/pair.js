@@ -17,11 +17,11 @@ function openPair(n) {
   byId("pair-title").focus();
   window.location.replace(`#pair-${rows.name[n]}`);
   showVerdict();
-  return detail(n).then((told) => { if (current === n) byId("pair-body").replaceChildren(...told_in_full(n, told)); },
-    () => { byId("pair-said").textContent = "This pair's file is not here: copy the whole folder of the report."; });
+  return detail(n).then((told) => { if (current === n) byId("pair-body").replaceChildren(...inFull(n, told)); },
+    () => { byId("pair-said").textContent = byId("missing").textContent; });
 }
 
-function told_in_full(n, told) {
+function inFull(n, told) {
   const figures = told.pictures.map((picture, side) => make("figure", {},
     make("div", { class: "frame large" }, shownPicture(picture, roles(n)[side])),
     make("figcaption", {}, ...texts(picture, roles(n)[side], [rows.sample[n], rows.match[n]][side]))));
