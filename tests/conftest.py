@@ -1,9 +1,13 @@
-"""Shared by all tests: one Ray and one object store for the whole session, on loopback."""
+"""Shared by all tests: one Ray, one object store and one demo for the whole session, on loopback."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -47,3 +51,21 @@ def s3() -> Iterator[str]:
         boto3.client("s3").create_bucket(Bucket="corpus")
         yield "s3://corpus"
     server.stop()
+
+
+class Demo(NamedTuple):
+    """A directory in which `make demo` was said, so that runs/demo lies there, and what it printed."""
+
+    folder: Path
+    said: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo by the Makefile's own recipe; it takes minutes, so all tests share it and leave it as it is."""
+    from tests.runs import curate  # here, since it loads FAISS, which must find the variable above
+
+    root, folder = Path(__file__).parent.parent, tmp_path_factory.mktemp("demo")
+    dry = subprocess.run(["make", "-n", "demo"], cwd=root, capture_output=True, text=True, check=True).stdout
+    (recipe,) = (line for line in dry.splitlines() if "curate demo" in line)
+    return Demo(folder, curate(shlex.split(recipe), folder))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,3 +95,12 @@ def contents(store: Store) -> dict[str, str]:
     names = ("urls", "shards", "signatures", "views", "contamination", "recall", "duplicates", "decisions", "clean")
     manifests = {name: store.read_json(name, "manifest.json") for name in names}
     return {name: manifest["content"] for name, manifest in manifests.items() if manifest}
+
+
+def curate(words: list[str], cwd: Path) -> str:
+    """Run a command line, `curate` its first word; all it printed."""
+    wide = {**os.environ, "COLUMNS": "200"}
+    command = [sys.executable, "-m", "curate", *words[1:]]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, env=wide)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import pytest
 
 from curate import runfile
 from curate.config import parse
-from tests.runs import corpus
+from tests.conftest import Demo
+from tests.runs import corpus, curate
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -32,26 +31,15 @@ def commands(start: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
-def curate(words: list[str], cwd: Path) -> str:
-    """Run a `curate` command of the README; all it printed."""
-    wide = {**os.environ, "COLUMNS": "200"}
-    command = [sys.executable, "-m", "curate", *words[1:]]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, env=wide)
-    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
 @pytest.mark.timeout(1200)
-def test_make_demo_and_what_comes_after_it(tmp_path: Path) -> None:
-    dry = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    (recipe,) = (line for line in dry.splitlines() if "curate demo" in line)
-    said = curate(shlex.split(recipe), tmp_path)
+def test_make_demo_and_what_comes_after_it(demo: Demo) -> None:
+    said = demo.said
     assert "not as expected" not in said
     assert "wrongly dropped: none" in said
     missed = set(re.findall(r"^│ (.+?) +│ +\d+ │ +\d+ │ \d+ missed", said, re.MULTILINE))
     assert missed == set()
     after = [words for words in commands(".venv/bin/curate") if "audit" not in " ".join(words)]
-    said = "".join(curate(words, tmp_path) for words in after)
+    said = "".join(curate(words, demo.folder) for words in after)
     assert "it shows demo:" in said
     assert "the promises hold" in said
 
