@@ -149,7 +149,8 @@ def _total_used(took: dict[str, Used | None]) -> tuple[str, ...]:
 
 def _said(bill: Bill) -> tuple[str, ...]:
     cores = f"Wall time is that of {_machine(bill.machine)}, with --on ray"
-    return f"{bill.samples}, {bill.images}.", f"Rates: {bill.rates}.", f"{cores}.", *bill.notes
+    told = f"{bill.samples}, {bill.images}.", f"Rates: {bill.rates}."
+    return *told, f"{cores}; what disks and network take is not in it.", *bill.notes
 
 
 def _machine(machine: Machine) -> str:
