@@ -16,7 +16,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SAYS = {
     "audit.ipynb": "<td>drop</td><td>contamination</td><td>77</td>",  # 11 edits of 7 pictures, and nothing is kept
     "cleaning.ipynb": "0 of 32 dropped duplicates have no kept keeper",  # 4 kinds of 8 pictures
-    "threshold.ipynb": "<td>240</td><td>20640</td><td>0</td>",  # 10 images by 24 edits, with 86 others of 88
+    "threshold.ipynb": "<td>240</td><td>20,640</td><td>0</td>",  # 10 images by 24 edits, with 86 others of 88
 }
 """What stands among the outputs, from what the demo plants."""
 
