@@ -60,7 +60,7 @@ def _read(name: str) -> pa.Table:
         keys, keepers, groups = zip(*GROUPED, strict=True)
         same: dict[str, Any] = {"shard": ["s"] * 3, "keeper_shard": ["s"] * 3, "kind": ["near"] * 3}
         numbers: dict[str, Any] = {"score": [1.0] * 3, "threshold": [0.9] * 3}
-        numbers |= {"verified_by": ["thumbnails"] * 3, "policy": ["pixels"] * 3}
+        numbers |= {"verified_by": ["thumbnails"] * 3, "dropped": [True] * 3, "policy": ["pixels"] * 3}
         rows = {"key": keys, "keeper_key": keepers, "group": groups, **same, **numbers}
         return contract(name).check(contract(name).table(rows), name)
     urls, decisions, rules, words, matches = zip(*(line.split() for line in DECIDED.split("\n")[1:-1]), strict=True)
