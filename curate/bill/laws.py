@@ -14,6 +14,7 @@ from curate.bill.rates import Rates, StageRate
 from curate.ops.edits import EDITS
 from curate.ops.multihash import CHUNK_BITS, CHUNKS
 from curate.ops.partition import cell_count, sample_size
+from curate.ops.turns import WAYS
 from curate.ops.views import TURNS, benchmark_regions, embedded_views
 from curate.runfile import RunFile
 from curate.stages import cells, contamination, decisions
@@ -21,6 +22,8 @@ from curate.stages import cells, contamination, decisions
 _HASHED = len(benchmark_regions(4, 3)) * len(TURNS)
 _EMBEDDED = len(list(embedded_views(4, 3)))
 """Views of a benchmark image that are held against samples, by hash and by descriptor."""
+_KEY = 17
+"""Bytes of a key of a hash as it is stored: 25 a sample take 429."""
 _PLAN_LINK = 60
 """Bytes of memory that `plan` says it takes for each linked sample and link."""
 
@@ -173,7 +176,25 @@ def _asking(case: Case) -> float:
 
 
 def _keys(case: Case) -> Need:
-    return Need("samples", case.load.readable, case.load.shards, reads=_gathered(case), cpu=_asking(case))
+    added = case.load.readable * _key_bytes(case) - case.load.readable * case.rate("keys").bytes
+    reads = _gathered(case)
+    return Need("samples", case.load.readable, case.load.shards, reads=reads, payload=added, cpu=_asking(case))
+
+
+def _ways(case: Case) -> int:
+    """In how many ways each hash is searched."""
+    return WAYS if case.run.duplicates.near and case.run.duplicates.turned else 1
+
+
+def _pieces(case: Case) -> list[int]:
+    """Bits of the pieces that a chunk of a hash is cut in."""
+    pieces = case.run.duplicates.radius // CHUNKS + 1
+    return [CHUNK_BITS // pieces + (i < CHUNK_BITS % pieces) for i in range(pieces)]
+
+
+def _key_bytes(case: Case) -> float:
+    """Bytes of keys a sample: the rate is of pictures as they are, whose hashes have a key a piece."""
+    return case.rate("keys").bytes + (_ways(case) - 1) * CHUNKS * len(_pieces(case)) * _KEY
 
 
 def _spans(case: Case) -> int:
@@ -183,16 +204,15 @@ def _spans(case: Case) -> int:
 def _links(case: Case) -> Need:
     """All pairs within a bucket are compared: of hashes the buckets are as many for any corpus, so they grow."""
     readable, rate = case.load.readable, case.rate("links")
-    pieces = case.run.duplicates.radius // CHUNKS + 1
-    bits = [CHUNK_BITS // pieces + (i < CHUNK_BITS % pieces) for i in range(pieces)]
-    pairs = readable**2 / 2 * sum(CHUNKS / 2**b for b in bits) if case.run.duplicates.near else 0
+    asked = readable * _ways(case)
+    pairs = asked**2 / 2 * sum(CHUNKS / 2**bits for bits in _pieces(case)) if case.run.duplicates.near else 0
     cpu = pairs * case.rates.pairs.link_hash_s
     if case.embeds and case.run.duplicates.searches:
         count = cell_count(int(readable))
         inside = readable * min(case.run.duplicates.probes, count) / count
         cpu += count * inside**2 / 2 * case.rates.pairs.link_vector_s
-    held = case.rate("keys").bytes * readable / _spans(case) * rate.memory_unit
-    reads = readable * case.rate("keys").bytes
+    reads = readable * _key_bytes(case)
+    held = reads / _spans(case) * rate.memory_unit
     return Need("samples", readable, _spans(case), reads, cpu=cpu, memory=held, bound="pairs in buckets")
 
 
@@ -248,6 +268,15 @@ def _images(case: Case) -> Need:
     return Need("kept samples", case.load.kept, _clean_parts(case), reads=size, payload=size)
 
 
+def _proof(case: Case) -> Need:
+    """What is kept is signed again, and held against all views."""
+    load, rate = case.load, case.rate("proof")
+    reads = load.kept * load.sample_bytes + case.views
+    cpu = load.kept * load.images * _compared(case)
+    held = load.images * rate.memory_unit
+    return Need("kept samples", load.kept, _clean_parts(case), reads=reads, cpu=cpu, memory=held)
+
+
 LAWS: dict[str, Callable[[Case], Need]] = {
     "urls": _urls,
     "shards": _shards,
@@ -263,6 +292,7 @@ LAWS: dict[str, Callable[[Case], Need]] = {
     "decisions": _decisions,
     "clean": _clean,
     "images": _images,
+    "proof": _proof,
 }
 """Every dataset's."""
 EXCHANGE = ("keys", "links", "plan")

@@ -142,6 +142,7 @@ def _rate(case: Case, store: Store, name: str) -> StageRate | None:
     columns, overhead = _columns(store, name)
     payload = need.units * case.load.sample_bytes if name in _PAYLOAD else 0
     payload = case.load.fetched * case.load.sample_bytes if name == "shards" else payload
+    payload = need.payload if name == "keys" else payload
     columns_each = {column: size / took.rows for column, size in columns.items()} if name == "signatures" else {}
     return old.model_copy(
         update={

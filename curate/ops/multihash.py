@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.ops.nearest import NONE, Near, Ranks, sorted_pairs
+from curate.ops.turns import turned
 
 CHUNKS, CHUNK_BITS = 12, 21
 LARGEST_RADIUS = 47
@@ -44,38 +45,44 @@ def shuffled(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class HashSearch:
-    """The nearest of the 256-bit hashes kept so far; see `curate.ops.nearest.Search`. Distances in bits."""
+    """The nearest of the 256-bit hashes kept so far; see `curate.ops.nearest.Search`. Distances in bits, where mirrored
+    and turned pictures are asked for too the least of the eight.
+    """
 
     most = MOST
 
-    def __init__(self, hashes: NDArray[np.uint8], ranks: Ranks, radius: int) -> None:
+    def __init__(self, hashes: NDArray[np.uint8], ranks: Ranks, radius: int, *, turns: bool = False) -> None:
         """`hashes`, (N, 32), and the row `ranks`, (R,), that stand for rank 0, 1, ... in them."""
-        self._hashes, self._ranks, self._radius = hashes, ranks, radius
+        self._hashes, self._ranks, self._radius, self._turns = hashes, ranks, radius, turns
         self._index: Any = None
         self._kept, self._count = np.empty(len(ranks), np.int64), 0
         self._rows = ranks[:0]
-        self._block = np.empty((0, _BITS // 8), np.uint8)
+        self._asked = np.empty((0, _BITS // 8), np.uint8)
 
     def begin(self, rows: Ranks) -> None:
         self._rows = rows
-        self._block = shuffled(self._hashes[self._ranks[rows]])
+        hashes = self._hashes[self._ranks[rows]]
+        self._asked = shuffled(turned(hashes).reshape(-1, hashes.shape[1]) if self._turns else hashes)
 
     def kept(self) -> Near:
         wide = min(MOST + 1, self._count)
         if not wide:
             return NONE
-        far, found = self._index.search(self._block, wide)
+        far, found = self._index.search(self._asked, wide)
         crowded = np.flatnonzero(far[:, -1] <= self._radius) if wide > MOST else np.empty(0, np.int64)
         if len(crowded) and not _is_flat(self._index):
-            far[crowded], found[crowded] = _flat(self._index.storage).search(self._block[crowded], wide)
+            far[crowded], found[crowded] = _flat(self._index.storage).search(self._asked[crowded], wide)
         near = (found >= 0) & (far <= self._radius)
         near[:, MOST:] = False
-        row, place = np.nonzero(near)
-        return sorted_pairs(self._rows[row], self._kept[found[row, place]], far[row, place])
+        asked, place = np.nonzero(near)
+        rows = self._rows[asked % len(self._rows)]
+        return _nearest(sorted_pairs(rows, self._kept[found[asked, place]], far[asked, place]), self._turns)
 
     def among(self) -> Near:
-        signs = np.unpackbits(self._block, axis=1).astype(np.float32) * 2 - 1
-        alike = signs @ signs.T  # whole numbers: bits - 2 * distance
+        signs = np.unpackbits(self._asked, axis=1).astype(np.float32) * 2 - 1
+        own = signs[: len(self._rows)]
+        # whole numbers: bits - 2 * distance
+        alike = (signs @ own.T).reshape(-1, len(own), len(own)).max(axis=0) if len(own) else signs @ own.T
         row, other = np.nonzero(np.tril(alike >= _BITS - 2 * self._radius, -1))
         far = ((_BITS - alike[row, other]) / 2).astype(np.int32)
         return Near(self._rows[row], self._rows[other], far)
@@ -83,9 +90,19 @@ class HashSearch:
     def keep(self, rows: Ranks) -> None:
         if self._index is None:
             self._index = _index(self._radius, len(self._ranks))
-        self._index.add(self._block[np.searchsorted(self._rows, rows)])
+        self._index.add(self._asked[np.searchsorted(self._rows, rows)])
         self._kept[self._count : self._count + len(rows)] = rows
         self._count += len(rows)
+
+
+def _nearest(near: Near, turns: bool) -> Near:
+    """Of sorted pairs each once, at its least distance, and of each row the nearest MOST."""
+    if not turns or not len(near.row):
+        return near
+    pair = np.unique(near.row << np.int64(32) | near.other, return_index=True)[1]  # the first is the nearest
+    once = near.only(np.sort(pair))
+    number = np.arange(len(once.row)) - np.searchsorted(once.row, once.row)
+    return once.only(number < MOST)
 
 
 def _index(radius: int, rows: int) -> Any:

@@ -18,6 +18,7 @@ from curate.ops.hashing import hamming
 from curate.ops.multihash import LARGEST_RADIUS
 from curate.ops.nearest import Ranks
 from curate.ops.search import cosines
+from curate.ops.turns import turned
 from curate.ops.verify import similarity
 
 _PAIRS = 4096
@@ -32,6 +33,9 @@ class Limits(Settings):
     near: bool = Field(True, description="near copies too, not only equal bytes")
     radius: int = Field(
         23, ge=0, le=LARGEST_RADIUS, description="largest Hamming distance of 256-bit hashes searched, all found, bit"
+    )
+    turned: bool = Field(
+        True, description="find mirrored and quarter-turned copies by their hashes too, for eight times the look-ups"
     )
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of candidates")
     min_cosine: float = Field(0.75, ge=0, le=1, description="least cosine of descriptors searched")
@@ -48,7 +52,8 @@ class Limits(Settings):
 class Rows:
     """The columns of signatures that pairs are measured by, of N samples."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, *, turned: bool = False) -> None:
+        self._turned = turned
         self.hashes = matrix(table["hash256_whole"])
         self.clear = table["hash256_whole"].is_valid().to_numpy()
         self.thumbnails = matrix(table["thumbnail"])
@@ -65,8 +70,16 @@ class Rows:
     def _measure(self, a: Ranks, b: Ranks) -> Measures:
         known, cosine = (self.at[a] >= 0) & (self.at[b] >= 0), np.full(len(a), -1, np.float32)
         cosine[known] = cosines(self.vectors[self.at[a[known]]], self.vectors[self.at[b[known]]])
-        distance = hamming(self.hashes[a], self.hashes[b])
-        return Measures(distance, cosine, similarity(self.thumbnails[a], self.thumbnails[b]))
+        return Measures(self._distance(a, b), cosine, similarity(self.thumbnails[a], self.thumbnails[b]))
+
+    def _distance(self, a: Ranks, b: Ranks) -> NDArray[np.int32]:
+        """The distance of the hashes; that of mirrored or turned ones where it is less and they are asked for."""
+        mine, its = self.hashes[a], self.hashes[b]
+        distance = hamming(mine, its)
+        if not self._turned or not len(a):
+            return distance
+        least: NDArray[np.int32] = np.min([hamming(way, its) for way in turned(mine)], axis=0)
+        return least
 
     def preview(self, row: int) -> bytes | None:
         """The stored preview of a row."""
@@ -75,7 +88,9 @@ class Rows:
 
 
 class Measures(NamedTuple):
-    """Of pairs, (P,) each: Hamming distance of the hashes in bits, cosine (-1 without), correlation of thumbnails."""
+    """Of pairs, (P,) each: Hamming distance of the hashes in bits, the least of the mirrored and turned where these are
+    asked for; cosine (-1 without), correlation of the thumbnails.
+    """
 
     distance: NDArray[np.int32]
     cosine: NDArray[np.float32]

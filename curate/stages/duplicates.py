@@ -109,7 +109,7 @@ def find(
     before = 0 if kept is None else len(kept)
     told = candidates.select(settings.columns)
     told = told if kept is None else pa.concat_tables([kept.select(settings.columns), told])
-    rows = Rows(told) if settings.searches else None
+    rows = Rows(told, turned=settings.turned) if settings.searches else None
     order = np.concatenate([rank(settings, told.slice(0, before)), rank(settings, told.slice(before)) + before])
     text = _texts(told["caption"])[order] if settings.captions == "separate" else np.zeros(len(order), np.int64)
     first = _first_of_equals(matrix(told["sha256"])[order], text)
@@ -185,7 +185,7 @@ def _near_copies(settings: DuplicatesSettings, rows: Rows, told: _Ranked, centre
     with Helpers(rows) as helpers:
         for group in _of_one_text(told):
             ranked = told.order[group]
-            searches: list[Search] = [HashSearch(rows.hashes, ranked, settings.radius)] if settings.near else []
+            searches: list[Search] = [_hash_search(settings, rows, ranked)] if settings.near else []
             if cells:
                 least, most = settings.least_cosine, max(1, settings.most_candidates)
                 searches.append(CellSearch(rows.vectors, rows.at[ranked], cells, least, most))
@@ -194,6 +194,10 @@ def _near_copies(settings: DuplicatesSettings, rows: Rows, told: _Ranked, centre
             for copy, verdict in judge.verdicts.items():
                 verdicts[int(group[copy])] = verdict._replace(keeper=int(group[verdict.keeper]))
     return verdicts
+
+
+def _hash_search(settings: DuplicatesSettings, rows: Rows, ranked: Ranks) -> Search:
+    return HashSearch(rows.hashes, ranked, settings.radius, turns=settings.turned)
 
 
 def _of_one_text(told: _Ranked) -> Iterator[Ranks]:

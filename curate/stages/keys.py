@@ -12,9 +12,10 @@ from curate.contracts import contract
 from curate.ops.buckets import CELL, digest_buckets, hash_buckets
 from curate.ops.columns import matrix, present, vectors
 from curate.ops.partition import Cells, whole
+from curate.ops.turns import turned
 from curate.stages.duplicates import DuplicatesSettings
 
-VERSION = 1
+VERSION = 2
 
 
 class Place(NamedTuple):
@@ -32,6 +33,8 @@ def find(
     found: list[_Found] = [(rows, digest_buckets(digests), digests)]
     if settings.near:
         at, hashes = present(samples["hash256_whole"])
+        if settings.turned:
+            at, hashes = _all_turns(at, hashes)
         found.append((rows[at], hash_buckets(hashes, settings.radius), hashes))
     if cells and settings.searches:
         clear = samples["hash256_whole"].is_valid().to_numpy()
@@ -39,6 +42,15 @@ def find(
         told = whole(given[clear[at]]) if len(at) else np.empty((0, cells.dims), np.int8)
         found.append((rows[at[clear[at]]], CELL | cells.asked(told), told))
     return _table(found, place)
+
+
+def _all_turns(at: NDArray[np.int64], hashes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Rows (R,) and their hashes (R, 32), mirrored and turned too; each once."""
+    ways = turned(hashes)
+    again, every = np.tile(at, len(ways)), ways.reshape(-1, hashes.shape[1])
+    told = np.ascontiguousarray(np.hstack([again.astype(">i8").view(np.uint8).reshape(-1, 8), every]))
+    once = np.unique(told.view(f"V{told.shape[1]}").reshape(-1), return_index=True)[1]
+    return again[once], every[once]
 
 
 _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]
@@ -54,5 +66,5 @@ def _table(found: list[_Found], place: Place) -> pa.Table:
         told = pa.array([row.tobytes() for row in values], pa.binary()).take(pa.array(each))
         columns = {"span": span.astype(np.int32), "bucket": bucket, "source": [place.source] * len(each)}
         tables.append(contract("keys").table({**columns, "row": rows[each], "value": told}))
-    ascending = [(name, "ascending") for name in ("span", "bucket", "row")]
+    ascending = [(name, "ascending") for name in ("span", "bucket", "row", "value")]
     return pa.concat_tables(tables).combine_chunks().sort_by(ascending)

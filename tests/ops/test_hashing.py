@@ -13,6 +13,7 @@ from PIL import Image
 
 from curate.ops.hashing import hamming, phash64, phash256
 from curate.ops.quality import contrast, quality
+from curate.ops.turns import turned
 from tests.pictures import Pixels, draw
 
 VIEWS = np.stack([draw(seed, 64, 64)[..., 0] for seed in range(12)])
@@ -27,6 +28,23 @@ def test_phash256_is_imagehash_on_the_same_pixels() -> None:
     apart = hamming(phash256(VIEWS), theirs)
     assert apart.max() <= 2
     assert apart.mean() <= 0.5
+
+
+def test_the_hash_of_a_turned_picture_is_made_of_the_picture_s() -> None:
+    """But for a few bits, of coefficients about the median, which moves a little."""
+    laid = VIEWS.swapaxes(1, 2)
+    turns = [(one[:, ::down, ::across]) for one in (VIEWS, laid) for down in (1, -1) for across in (1, -1)]
+    made = turned(phash256(VIEWS))
+    apart = [int(hamming(made[i], phash256(np.ascontiguousarray(view))).max()) for i, view in enumerate(turns)]
+    assert apart[0] == apart[4] == 0
+    assert max(apart) <= 16
+
+
+def test_the_turns_of_turns_are_the_same_eight() -> None:
+    made = turned(phash256(VIEWS))
+    again = turned(made.reshape(-1, 32)).reshape(64, len(VIEWS), 32)
+    for number in range(len(VIEWS)):
+        assert {bytes(one[number]) for one in again} == {bytes(one[number]) for one in made}
 
 
 def test_phash64_is_imagehash_but_for_its_resize() -> None:

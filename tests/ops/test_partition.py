@@ -13,6 +13,7 @@ from curate.ops.hashing import hamming
 from curate.ops.multihash import HashSearch, lookups
 from curate.ops.nearest import Near, Search
 from curate.ops.partition import Cells, CellSearch, centres, whole
+from curate.ops.turns import turned
 
 Pairs = list[tuple[int, int, int]]
 
@@ -67,6 +68,26 @@ def test_hashes_are_found_to_the_radius_and_no_farther(few: bool, seed: int, rad
     assert kept == nearest(far, far <= radius, stay, most, 8)
     want = [(a, b, int(far[a, b])) for a in range(40) for b in range(a // 8 * 8, a) if far[a, b] <= radius]
     assert among == want
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.sampled_from([5, 23]), st.integers(1, 3))
+def test_mirrored_and_turned_hashes_are_found_at_the_least_distance_of_the_eight(
+    seed: int, radius: int, most: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    hashes, order = near_hashes(rng, 40, radius), rng.permutation(40)
+    hashes = turned(hashes)[rng.integers(0, 8, 40), np.arange(40)]
+    stay = set(rng.permutation(40)[:30].tolist())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multihash, "_PAIRS_A_LOOKUP", 10**6 if seed % 2 else 0)
+        patch.setattr(multihash, "MOST", most)
+        kept, among = asked(HashSearch(hashes, order, radius, turns=True), 40, stay, 8)
+    ways = [hamming(np.repeat(way, 40, 0), np.tile(hashes[order], (40, 1))) for way in turned(hashes[order])]
+    far = np.min(ways, axis=0).reshape(40, 40).astype(int)
+    assert (far == far.T).all()
+    assert kept == nearest(far, far <= radius, stay, most, 8)
+    assert among == [(a, b, int(far[a, b])) for a in range(40) for b in range(a // 8 * 8, a) if far[a, b] <= radius]
 
 
 def test_the_table_of_look_ups() -> None:

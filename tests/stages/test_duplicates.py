@@ -154,6 +154,24 @@ def test_real_pictures() -> None:
     ]  # fmt: skip
 
 
+def test_mirrored_and_turned_copies_of_real_pictures() -> None:
+    """Re-encoded too; with no descriptor, so that their hashes alone propose them."""
+    upright = {kind: textured(kind) for kind in ("city", "reef", "chart")}
+    copies = {"1": np.fliplr, "2": np.flipud, "3": np.rot90, "4": lambda p: np.rot90(np.fliplr(p), -1)}
+    given_ = {kind: encode(picture) for kind, picture in upright.items()}
+    given_ |= {
+        f"{kind}-{number}": encode(np.ascontiguousarray(turn(picture)), "JPEG", quality=70)
+        for kind, picture in upright.items()
+        for number, turn in copies.items()
+    }
+    told = sign(given_).select(COLUMNS)
+    made = find(DuplicatesSettings(), told).to_pylist()
+    assert {row["key"]: row["keeper_key"] for row in made} == {k: k[:-2] for k in given_ if "-" in k}
+    assert {row["verified_by"] for row in made} == {"alignment"}
+    assert max(row["distance"] for row in made) <= 23
+    assert find(DuplicatesSettings(turned=False), told).num_rows == 0
+
+
 @pytest.mark.parametrize("bits", [0, None], ids=["one hash", "blank"])
 def test_twenty_thousand_copies_take_seconds(bits: int | None) -> None:
     same: dict[str, Any] = {"sha256": bytes(32)}
@@ -230,7 +248,7 @@ def test_a_near_descriptor_is_a_candidate_and_thumbnails_decide() -> None:
     a = candidate("a", 0, embedding=vector(1, 0), size=300)
     b = candidate("b", 2**256 - 1, embedding=vector(0.8, 0.6), size=200)
     c = candidate("c", 1, embedding=vector(0.6, 0.8))
-    limits = DuplicatesSettings(radius=0, min_cosine=0.75)
+    limits = DuplicatesSettings(radius=0, min_cosine=0.75, turned=False)
     assert found(limits, a, b, c) == {"b": "a"}
     (row,) = find(limits, table(a, b, c)).to_pylist()
     assert (row["kind"], row["verified_by"], row["distance"], round(row["cosine"], 3)) == (
