@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,12 @@ def test_real_pictures() -> None:
 def test_mirrored_and_turned_copies_of_real_pictures() -> None:
     """Re-encoded too; with no descriptor, so that their hashes alone propose them."""
     upright = {kind: textured(kind) for kind in ("city", "reef", "chart")}
-    copies = {"1": np.fliplr, "2": np.flipud, "3": np.rot90, "4": lambda p: np.rot90(np.fliplr(p), -1)}
+    copies: dict[str, Callable[[Any], Any]] = {
+        "1": np.fliplr,
+        "2": np.flipud,
+        "3": np.rot90,
+        "4": lambda p: np.rot90(np.fliplr(p), -1),
+    }
     given_ = {kind: encode(picture) for kind, picture in upright.items()}
     given_ |= {
         f"{kind}-{number}": encode(np.ascontiguousarray(turn(picture)), "JPEG", quality=70)
