@@ -88,7 +88,7 @@ def _submit(command: list[str], environment: dict[str, str]) -> subprocess.Compl
 
     deadline = time.monotonic() + 90
     while True:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         if done.returncode == 0 or time.monotonic() > deadline or "submitted successfully" in done.stdout:
             return done
         time.sleep(1)

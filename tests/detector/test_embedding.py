@@ -37,7 +37,7 @@ def script(path: Path, scale: float = 1.0) -> Path:
 
 def test_the_detector_says_what_it_is() -> None:
     embed = Embedder("detector", "cpu")
-    assert embed.size == 112
+    assert embed.size == 128
     assert not embed.colour
     assert embed.facts["model"] == "detector"
     assert embed.facts["weights"] == files.sealed()
