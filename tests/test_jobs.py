@@ -62,7 +62,7 @@ def _short(tmp_path: Path) -> str:
     return str(link)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(420)
 def test_a_run_submitted_as_a_job_gives_what_a_local_run_gives(
     tmp_path: Path, head: tuple[str, dict[str, str]]
 ) -> None:
