@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from tests.web import serving
 
 COMMIT = "a" * 40
 
@@ -85,14 +85,6 @@ class _Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-@contextmanager
-def hub(root: Path) -> Iterator[str]:
+def hub(root: Path) -> AbstractContextManager[str]:
     """Serve until the block ends; gives the endpoint."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, root)) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(partial(_Hub, root))
