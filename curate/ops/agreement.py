@@ -8,7 +8,9 @@ that need alignment): outlines alone keep 92 % of the copies where no lookalike 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +35,8 @@ HOPELESS = 0.05
 """Share of blocks that agree below which nothing can help: 99 of 100 strangers, 1 of 1,600 copies."""
 
 
-class Laid(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Laid:
     """Two pictures laid over each other, seen in the frame of which the other covers more."""
 
     frame: Portrait
@@ -47,6 +50,24 @@ class Laid(NamedTuple):
     covers: float
     """Share of the sample that the image covers."""
 
+    @cached_property
+    def over(self) -> NDArray[np.uint8]:
+        """The other as it lies over the frame, (H, W); its edge goes on where it ends."""
+        height, width = self.frame.grey.shape
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        laid = cv2.warpAffine(
+            self.other.grey, self.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return laid.astype(np.uint8, copy=False)
+
+    @cached_property
+    def broad(self) -> float:
+        """The share of the blocks with detail that agree; 0 where there are too few of them to tell.
+
+        Of copies one lies nearly whole within the other; corners that overlap agree by chance, and count for nothing.
+        """
+        return _blocks_alike(self, fine=False) if max(self.shown, self.covers) >= _LEAST_OVERLAP else 0.0
+
 
 def lay(sample: Portrait, image: Portrait, matrix: Matrix) -> Laid:
     """Lay an image over a sample: `matrix` leads from pixels of the sample to those of the image."""
@@ -58,24 +79,15 @@ def lay(sample: Portrait, image: Portrait, matrix: Matrix) -> Laid:
     return Laid(image, sample, inverse, shown, *shares)
 
 
-def broad_share(laid: Laid) -> float:
-    """The share of the blocks with detail that agree; 0 where there are too few of them to tell.
-
-    Of copies one lies nearly whole within the other; corners that overlap agree by chance, and count for nothing.
-    """
-    return _blocks_alike(laid, fine=False) if max(laid.shown, laid.covers) >= _LEAST_OVERLAP else 0.0
-
-
 def agreement(laid: Laid, points: int) -> float:
     """The mean of four shares, 0 to 1; 0 where hopeless. `points`: features by which the two were aligned.
 
     Blocks that agree in their broad detail, and in their fine; features found again in their place; points, of sixteen.
     """
-    broad = broad_share(laid)
-    if broad < HOPELESS:
+    if laid.broad < HOPELESS:
         return 0.0
     fine = _blocks_alike(laid, fine=True)
-    return (broad + fine + _refound(laid) + min(points / _ENOUGH_POINTS, 1)) / 4
+    return (laid.broad + fine + _refound(laid) + min(points / _ENOUGH_POINTS, 1)) / 4
 
 
 def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool_]:
@@ -88,13 +100,8 @@ def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool
 
 def _blocks_alike(laid: Laid, *, fine: bool) -> float:
     """The share of the blocks with detail, broad or fine, that agree; 0 where there are too few of them to tell."""
-    height, width = laid.frame.grey.shape
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    over = cv2.warpAffine(
-        laid.other.grey, laid.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.uint8, copy=False)
     # the band is taken only now: what lay around the picture in the other must not reach into it
-    bands = (fine_band(over), fine_band(laid.frame.grey)) if fine else (band(over), laid.frame.band)
+    bands = (fine_band(laid.over), fine_band(laid.frame.grey)) if fine else (band(laid.over), laid.frame.band)
     alike = _correlations(*bands, laid.inside, _LEAST_FINE_VARIANCE if fine else _LEAST_VARIANCE)
     if len(alike) < _LEAST_BLOCKS:
         return 0.0

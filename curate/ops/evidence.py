@@ -63,12 +63,8 @@ def aligned(sample: Portrait | None, image: Both | None, least: float, *, look: 
 def _overlaid_where_laid(sample: Portrait, image: Portrait, matrix: NDArray[np.float64]) -> bool:
     """Whether something is drawn over a part of one, where the two overlap; their edges are left out."""
     laid = lay(sample, image, matrix)
-    height, width = laid.frame.grey.shape
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    other = laid.other.grey, laid.matrix, (width, height)
-    over = cv2.warpAffine(*other, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     inner = cv2.erode(laid.inside.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    return overlaid(laid.frame.grey, over.astype(np.uint8, copy=False), inner)
+    return overlaid(laid.frame.grey, laid.over, inner)
 
 
 def overlaid_as_they_are(one: bytes, other: bytes) -> bool:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.ops.agreement import HOPELESS, agreement, broad_share, lay
+from curate.ops.agreement import HOPELESS, agreement, lay
 from curate.ops.alignment import FEW_FEATURES, SURE_POINTS, Fit, Matrix, Portrait, adjusted, fit_features, search
 
 SIDE = 32
@@ -91,7 +91,7 @@ def compare(sample: Portrait, images: tuple[Portrait, Portrait], enough: float) 
 def _best_near(sample: Portrait, image: Portrait, found: Fit, *, mirror: bool) -> Verdict:
     """The verdict on an alignment, adjusted where that can help: not where no block agrees, as with most strangers."""
     laid, matrix = lay(sample, image, found.matrix), found.matrix
-    if found.points < SURE_POINTS and broad_share(laid) >= HOPELESS:
+    if found.points < SURE_POINTS and laid.broad >= HOPELESS:
         matrix = adjusted(sample, image, matrix)
         laid = lay(sample, image, matrix)
     return Verdict(agreement(laid, found.points), matrix, mirror, laid.shown, laid.covers)
