@@ -72,16 +72,13 @@ def galleries(store: Store, settings: ReportSettings, drawn: Mapping[str, int]) 
     return [*found, _gallery("", copies.filter(pc.is_null(copies["keeper_run"])), settings.duplicates, {})]
 
 
-_NEAREST_FIRST = {
-    "contamination": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
-    "duplicates": [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")],
-}
+_NEAREST_FIRST = [("kind", "ascending"), ("verified_by", "descending"), ("score", "descending")]
+_BY_NAME = [("shard", "ascending"), ("key", "ascending")]
 
 
 def _gallery(name: str, table: pa.Table, most: int, drawn: Mapping[str, int]) -> Gallery:
     """Spread evenly, because the nearest pairs prove little and the doubtful ones are the farthest."""
-    order = _NEAREST_FIRST["contamination" if name else "duplicates"]
-    ranked = table.sort_by([*order, ("shard", "ascending"), ("key", "ascending")])
+    ranked = table.sort_by([*_NEAREST_FIRST, *_BY_NAME])
     chosen = set(np.linspace(0, table.num_rows - 1, min(table.num_rows, most)).round().astype(np.int64).tolist())
     if drawn:
         chosen |= {n for n, row in enumerate(ranked.select(PAIR).to_pylist()) if name_of(row) in drawn}
