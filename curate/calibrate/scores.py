@@ -16,8 +16,6 @@ from curate.stages.contamination import Candidate, ContaminationSettings, Corpus
 
 LEAST_COSINE = 0.3
 """From which cosine on candidates are counted."""
-_ROWS = 64
-"""Samples whose candidates are counted at once."""
 _ALL_WAYS = 2.0
 """More than any agreement, so that no way to align a pair is left out because another did well enough."""
 
@@ -68,17 +66,10 @@ class Scorer:
     def near(self, signatures: pa.Table) -> Proposed:
         """The images whose embeddings propose them, from a low cosine on and without a limit of their number."""
         rows, embeddings = vectors(signatures["embedding"])
-        images = np.array(self.benchmark.image, np.int64)
         found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-        index = self.benchmark.embeddings
-        for start in range(0, len(rows) if index else 0, _ROWS):
-            assert index
-            pairs = index.within(embeddings[start : start + _ROWS], LEAST_COSINE)
-            row, image = rows[start + pairs.query], images[index.rows[pairs.reference]]
-            order = np.lexsort((-pairs.cosine, image, row))
-            row, image, cosine = row[order], image[order], pairs.cosine[order]
-            first = np.r_[True, (row[1:] != row[:-1]) | (image[1:] != image[:-1])][: len(row)]
-            found.append((row[first], image[first], cosine[first]))
+        for its in self.benchmark.embeddings:
+            pairs = its.search.nearest(embeddings, its.image, len(self.benchmark.names), LEAST_COSINE)
+            found.append((rows[pairs.query], its.image[pairs.reference], pairs.cosine))
         return Proposed(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def _proposed(self, corpus: Corpus) -> Iterator[Candidate]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +11,26 @@ from numpy.typing import NDArray
 
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
-from curate.ops.search import CosineIndex, CosinePairs, HammingIndex, Pairs
+from curate.ops.local import WIDTH, Codes
+from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
-Found = TypeVar("Found", Pairs, CosinePairs)
+_UPRIGHT = ("whole", "whole+mirror")
 
 
-@dataclass(frozen=True)
-class Indexed(Generic[Found]):
-    """The views that have a hash, or an embedding: their rows among all views, (R,), and the search among them."""
+class Hashed(NamedTuple):
+    """The views that have a hash: their rows among all views, (R,), and the search among them."""
 
     rows: NDArray[np.int64]
-    within: Callable[[NDArray[Any], Any], Found]
+    search: HammingIndex
+
+
+class Embedded(NamedTuple):
+    """The views of one benchmark that have an embedding: their rows among all views, their images, (R,); the search."""
+
+    rows: NDArray[np.int64]
+    image: NDArray[np.int64]
+    search: CosineIndex
 
 
 class Benchmark:
@@ -39,17 +46,26 @@ class Benchmark:
             if digest is not None:
                 self.by_bytes.setdefault(digest, []).append(row)
         rows, hashes = present(views["hash256"])
-        self.hashes = Indexed(rows, HammingIndex(hashes, engine).within)
+        self.hashes = Hashed(rows, HammingIndex(hashes, engine))
         upright = np.array([self._views[row] == "whole" for row in rows.tolist()], bool)
-        self.upright = Indexed(rows[upright], HammingIndex(hashes[upright], engine).within)
-        rows, embeddings = vectors(views["embedding"])
-        self.embeddings = Indexed(rows, CosineIndex(embeddings, engine).within) if len(rows) else None
+        self.upright = Hashed(rows[upright], HammingIndex(hashes[upright], engine))
+        self.embeddings = list(self._embedded(views["embedding"], engine))
         self._boxes = np.stack([views[name].to_numpy() for name in ("left", "top", "across", "down")], axis=1)
         self._rows = {(self.image[row], view): row for row, view in enumerate(self._views)}
         kept, thumbnails = present(views["thumbnail"])
         self._thumbnails: dict[int, NDArray[np.uint8]] = dict(zip(kept.tolist(), thumbnails, strict=True))
         self._previews = views["preview"]
+        self._details = views["details"]
         self._portraits = Portraits(lambda image: self._previews[self._rows[image, "whole"]].as_py())
+
+    def _embedded(self, embeddings: pa.ChunkedArray, engine: str) -> Iterator[Embedded]:
+        """One index a benchmark, so that what is found of one does not depend on which others are searched."""
+        rows, found = vectors(embeddings)
+        image = np.array(self.image, np.int64)[rows]
+        names = np.array([self.names[number]["benchmark"] for number in image.tolist()])
+        for name in sorted(set(names.tolist())):
+            its = np.flatnonzero(names == name)
+            yield Embedded(rows[its], image[its], CosineIndex(found[its], engine))
 
     def _numbered(self, views: pa.Table) -> list[int]:
         """Number the images, in `self.image` by view, in `self.names` by image; the first row of each."""
@@ -77,6 +93,11 @@ class Benchmark:
         """The upright thumbnail of a hashed view's region: (1024,) uint8."""
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
+
+    def details(self, image: int) -> list[Codes]:
+        """Codes of the local features of an image, as it is and mirrored, (K, 16) each; none if they are not known."""
+        stored = [self._details[row].as_py() for name in _UPRIGHT if (row := self._rows.get((image, name))) is not None]
+        return [np.frombuffer(codes, np.uint8).reshape(-1, WIDTH) for codes in stored if codes is not None]
 
     def portraits(self, image: int) -> Both | None:
         """An image ready for alignment, as it is and mirrored; None if it has no preview."""
