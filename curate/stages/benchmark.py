@@ -78,6 +78,10 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
+    def whole(self, row: int) -> int:
+        """The view of the whole image, upright, of which another view is given."""
+        return self._rows[self.image[row], "whole"]
+
     def portraits(self, image: int) -> Both | None:
         """An image ready for alignment, as it is and mirrored; None if it has no preview."""
         return self._portraits(image)
