@@ -136,14 +136,11 @@ def _begun(settings: RunFile) -> Iterator[Store]:
 
 
 def chosen(settings: RunFile, stage: str | None = None) -> list[Step]:
-    """The steps that this run wants, in order; CurateError when `stage` is none of them."""
-    steps = wanted(settings)
-    names = [step.name for step in steps]
-    if stage in (None, "urls"):
-        return [] if stage else steps
-    if stage not in names:
+    """The steps that this run wants, in order, or only `stage` (`urls` is no step); CurateError when it has no such."""
+    names = dataset_names(settings)
+    if stage is not None and stage not in names:
         raise CurateError(f"this run has no stage `{stage}`; it has {', '.join(names)}")
-    return [step for step in steps if step.name == stage]
+    return [step for step in wanted(settings) if stage in (None, step.name)]
 
 
 @dataclass(frozen=True)

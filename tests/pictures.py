@@ -99,3 +99,11 @@ def _plain(kind: pa.DataType) -> Any:
     if pa.types.is_boolean(kind):
         return False
     return "" if pa.types.is_string(kind) else b"" if pa.types.is_binary(kind) else 0
+
+
+def turned(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Hashes as they are, then mirrored and laid in all other ways, bit by bit: (N, 32) -> (8, N, 32)."""
+    bits, odd = np.unpackbits(hashes, axis=1).reshape(-1, 16, 16), np.arange(16) % 2
+    masks = [down * odd[:, None] ^ across * odd[None, :] for down in (0, 1) for across in (0, 1)]
+    ways = [one ^ mask.astype(np.uint8) for one in (bits, bits.swapaxes(1, 2)) for mask in masks]
+    return np.stack([np.packbits(way.reshape(-1, 256), axis=1) for way in ways])

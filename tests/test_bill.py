@@ -180,11 +180,13 @@ def test_no_more_is_aligned_than_the_settings_allow() -> None:
     assert many - few == pytest.approx(20 * most * 10**6, rel=0.01)
 
 
-def test_above_in_memory_there_is_an_exchange_whose_links_are_pairs() -> None:
+def test_above_in_memory_there_is_an_exchange_whose_links_grow_as_the_samples() -> None:
     none = {"signatures": {"embedding": "none"}}
     assert not set(EXCHANGE) & set(lines_of(10**6, 10, **none))
     one, two = lines_of(10**9, 10, **none), lines_of(2 * 10**9, 10, **none)
-    assert two["links"].cpu_s == pytest.approx(4 * one["links"].cpu_s, rel=0.1)
+    assert two["links"].cpu_s == pytest.approx(2 * one["links"].cpu_s, rel=0.1)
+    both, upright = (case_of(10**9, 10, **none, duplicates={"turned": turned}) for turned in (True, False))
+    assert LAWS["links"](both).cpu == pytest.approx(2 * LAWS["links"](upright).cpu)
     assert one["links"].memory == pytest.approx(two["links"].memory, rel=0.01)
     assert one["keys"].writes > 10**9 * 300
 

@@ -89,3 +89,12 @@ def test_links_lead_somewhere() -> None:
     for document in ("README.md", "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text("utf-8")):
             assert (ROOT / target).exists(), f"{document} links to {target}"
+
+
+def test_pictures_are_there_are_small_and_are_told_in_words() -> None:
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", README)
+    assert {target for _, target in pictures} == {f"notebooks/pictures/{name}.png" for name in ("table", "pairs")}
+    for said, target in pictures:
+        assert len(said) > 40, f"{target} has no words for who cannot see it"
+        assert (ROOT / target).read_bytes().startswith(b"\x89PNG")
+        assert (ROOT / target).stat().st_size <= 120_000

@@ -12,7 +12,7 @@ import pytest
 from curate.errors import CurateError, PartsFailedError, RunLockedError, SourceError, StaleError
 from curate.executors import Serial
 from curate.progress import Progress
-from curate.runner import _locked, open_run, run
+from curate.runner import _locked, chosen, open_run, run
 from curate.store import Store
 from curate.verify import verify_run
 from tests.runs import contents, corpus, encoded, made, picture, quiet, settings, tar
@@ -125,6 +125,16 @@ def test_a_stage_alone_needs_what_it_needs(folder: Path) -> None:
         run(wanted, Serial(), quiet, stage="dedup")
     run(wanted, Serial(), quiet, stage="signatures")
     assert Store(str(folder / "run")).dataset("views").parts() == []
+
+
+def test_an_unknown_stage_is_told_all_that_there_are_and_urls_is_one_of_them(folder: Path) -> None:
+    listed = {"urls": {"url_list": f"{folder}/urls.txt"}, "shards": {"contact": "a@example.org"}, "corpus": None}
+    downloads, reads = settings(folder, folder / "run", **listed), settings(folder, folder / "run")
+    assert chosen(downloads, "urls") == []
+    with pytest.raises(CurateError, match="no stage `dedup`; it has urls, shards, signatures"):
+        chosen(downloads, "dedup")
+    with pytest.raises(CurateError, match="no stage `urls`; it has signatures"):
+        chosen(reads, "urls")
 
 
 def test_two_runs_in_one_directory_do_not_mix(folder: Path) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from curate.bill.linking import link_seconds, piece_bits
 from curate.bill.rates import Rates, StageRate
 from curate.ops.edits import EDITS
-from curate.ops.multihash import CHUNK_BITS, CHUNKS
+from curate.ops.multihash import CHUNKS
 from curate.ops.partition import cell_count, sample_size
 from curate.ops.turns import WAYS
 from curate.ops.views import TURNS, benchmark_regions, embedded_views
@@ -22,8 +23,10 @@ from curate.stages import cells, contamination, decisions
 _HASHED = len(benchmark_regions(4, 3)) * len(TURNS)
 _EMBEDDED = len(list(embedded_views(4, 3)))
 """Views of a benchmark image that are held against samples, by hash and by descriptor."""
-_KEY = 17
-"""Bytes of a key of a hash as it is stored: 25 a sample take 429."""
+_KEY = 37
+"""Bytes of a key of a hash as it is stored: 25 a sample take 924."""
+_LAID_S = 1.6e-5
+"""CPU seconds to lay a hash and find its keys."""
 _PLAN_LINK = 60
 """Bytes of memory that `plan` says it takes for each linked sample and link."""
 
@@ -177,24 +180,18 @@ def _asking(case: Case) -> float:
 
 def _keys(case: Case) -> Need:
     added = case.load.readable * _key_bytes(case) - case.load.readable * case.rate("keys").bytes
-    reads = _gathered(case)
-    return Need("samples", case.load.readable, case.load.shards, reads=reads, payload=added, cpu=_asking(case))
+    cpu = _asking(case) + (_ways(case) - 1) * case.load.readable * _LAID_S
+    return Need("samples", case.load.readable, case.load.shards, _gathered(case), payload=added, cpu=cpu)
 
 
 def _ways(case: Case) -> int:
-    """In how many ways each hash is searched."""
+    """In how many ways each hash has keys."""
     return WAYS if case.run.duplicates.near and case.run.duplicates.turned else 1
-
-
-def _pieces(case: Case) -> list[int]:
-    """Bits of the pieces that a chunk of a hash is cut in."""
-    pieces = case.run.duplicates.radius // CHUNKS + 1
-    return [CHUNK_BITS // pieces + (i < CHUNK_BITS % pieces) for i in range(pieces)]
 
 
 def _key_bytes(case: Case) -> float:
     """Bytes of keys a sample: the rate is of pictures as they are, whose hashes have a key a piece."""
-    return case.rate("keys").bytes + (_ways(case) - 1) * CHUNKS * len(_pieces(case)) * _KEY
+    return case.rate("keys").bytes + (_ways(case) - 1) * CHUNKS * len(piece_bits(case.run.duplicates.radius)) * _KEY
 
 
 def _spans(case: Case) -> int:
@@ -202,11 +199,10 @@ def _spans(case: Case) -> int:
 
 
 def _links(case: Case) -> Need:
-    """All pairs within a bucket are compared: of hashes the buckets are as many for any corpus, so they grow."""
+    """What is near in a bucket is linked."""
     readable, rate = case.load.readable, case.rate("links")
-    asked = readable * _ways(case)
-    pairs = asked**2 / 2 * sum(CHUNKS / 2**bits for bits in _pieces(case)) if case.run.duplicates.near else 0
-    cpu = pairs * case.rates.pairs.link_hash_s
+    near, ways = case.run.duplicates, _ways(case)
+    cpu = link_seconds(readable * ways, near.radius, ways > 1, case.rates.pairs) if near.near else 0
     if case.embeds and case.run.duplicates.searches:
         count = cell_count(int(readable))
         inside = readable * min(case.run.duplicates.probes, count) / count

@@ -3,24 +3,34 @@
 Two hashes of 252 bits in 12 chunks that differ in `radius` bits or less differ in `flips = radius // 12` or less in one
 chunk at least, so that of the flips + 1 pieces of that chunk one is equal in both: it names their bucket. Descriptors
 meet in the cells that they ask, digests by their beginning.
+
+Of hashes there are as many buckets for any corpus, so in a bucket not all are compared: of those whose piece is equal
+it is enough to look up the whole chunk. Where the rows of one chunk are many too, all chunks are looked up, with the
+word that the piece is of cut anew, beside the piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.ops.groups import connected
-from curate.ops.multihash import CHUNK_BITS, CHUNKS, shuffled
+from curate.ops.multihash import CHUNK_BITS, CHUNKS, CUT, Chunk, HashIndex
 from curate.ops.nearest import Ranks
+from curate.ops.turns import WORD_BITS, WORDS, Words
 
-Near = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.bool_]]
-"""(A, W) and (B, W) values -> (A, B): which are near."""
+Find = Callable[[Ranks, Ranks], Iterator[tuple[Ranks, Ranks]]]
+"""Rows that ask, (A,), and others, (B,) -> pairs of one and another that are near, some at a time; others that were
+not given before are not given again.
+"""
 DIGEST, HASH, CELL = (np.int64(kind << 58) for kind in range(3))
 """What kind of bucket it is stands in the upper bits of its number."""
-_BATCH, _CHUNK = 256, 8192
+_BATCH, _MOST_ASKING = 256, 4096
+"""Rows that ask at once: few where they find many, since what is found is not asked for again."""
+_CROWD = 131_072
+"""Rows of a bucket from which on all chunks are looked up."""
 
 
 def kind(bucket: int) -> int:
@@ -33,39 +43,72 @@ def digest_buckets(digests: NDArray[np.uint8]) -> NDArray[np.int64]:
     return (np.ascontiguousarray(digests[:, :8]).view(">u8") >> np.uint64(6)).astype(np.int64) | DIGEST
 
 
-def hash_buckets(hashes: NDArray[np.uint8], radius: int) -> NDArray[np.int64]:
-    """(N, 32) -> (N, 12 * pieces)."""
-    bits = np.unpackbits(shuffled(hashes), axis=1)[:, : CHUNKS * CHUNK_BITS].astype(np.int64)
-    chunks = bits.reshape(-1, CHUNKS, CHUNK_BITS)
-    pieces = np.array_split(np.arange(CHUNK_BITS), radius // CHUNKS + 1)
-    columns = [chunks[:, :, piece] @ (1 << np.arange(len(piece))) for piece in pieces]
-    number = np.arange(CHUNKS * len(pieces)).reshape(len(pieces), CHUNKS)
-    return np.hstack([HASH | number[i] << CHUNK_BITS | column for i, column in enumerate(columns)])
+def hash_buckets(hashes: Words, radius: int, *, turns: bool) -> NDArray[np.int64]:
+    """(N, 4) -> (N, 12 * pieces); with `turns` mirrored hashes have the same."""
+    pieces = _pieces(radius)
+    return np.stack([HASH | i << CHUNK_BITS | piece.of(hashes, turns=turns) for i, piece in enumerate(pieces)], axis=1)
 
 
-def spanning(values: NDArray[np.int8], near: Near) -> tuple[Ranks, Ranks]:
-    """Links that connect what is near, directly or over others: (N, W) -> (L,) and (L,) rows, at most N - 1.
+def _pieces(radius: int) -> list[Chunk]:
+    """The pieces of all chunks, those of one chunk together."""
+    cut = np.array_split(np.arange(CHUNK_BITS), radius // CHUNKS + 1)
+    return [Chunk(chunk.word, chunk.first + int(bits[0]), len(bits)) for chunk in CUT for bits in cut]
 
-    Each row is held once against those that are not connected to any yet; so a bucket full of copies of one picture
-    costs one comparison a copy.
+
+def _looked_up(bucket: int, radius: int, rows: int) -> list[Chunk]:
+    """The chunks by which what is near is found among so many rows of a bucket, if not in another bucket."""
+    number = (bucket ^ int(HASH)) >> CHUNK_BITS
+    if rows < _CROWD:
+        return [CUT[number // (radius // CHUNKS + 1)]]
+    piece = _pieces(radius)[number]
+    bits = (WORD_BITS - piece.bits) * WORDS // CHUNKS
+    beside = [
+        Chunk(piece.word, (piece.first + piece.bits + i * bits) % WORD_BITS, bits) for i in range(CHUNKS // WORDS)
+    ]
+    return [chunk for chunk in CUT if chunk.word != piece.word] + beside
+
+
+class NearHashes:
+    """Finds what is near among the hashes of a bucket, (N, 4), or all but what is found in another; see `Find`."""
+
+    def __init__(self, hashes: Words, bucket: int, radius: int, *, turns: bool) -> None:
+        self._hashes, self._bucket, self._radius, self._turns = hashes, bucket, radius, turns
+        self._rows, self._index = np.empty(0, np.int64), HashIndex(0, radius, turns=turns, cut=())
+
+    def __call__(self, asking: Ranks, others: Ranks) -> Iterator[tuple[Ranks, Ranks]]:
+        if not 0 < len(others) <= len(self._rows) <= 2 * len(others):
+            cut = _looked_up(self._bucket, self._radius, len(others))
+            self._rows, self._index = others, HashIndex(len(others), self._radius, turns=self._turns, cut=cut)
+            self._index.add(self._hashes[others])
+        wanted = np.zeros(len(self._hashes), bool)
+        wanted[others] = True
+        for hits in self._index.near(self._hashes[None, asking]):
+            other = self._rows[hits.row]
+            yield asking[hits.asked[wanted[other]]], other[wanted[other]]
+
+
+def spanning(count: int, find: Find) -> tuple[Ranks, Ranks]:
+    """Links that connect what is near, directly or over others, among `count` rows: (L,) and (L,), at most count - 1.
+
+    Each row asks once, for those that are not connected to any yet; so a bucket full of copies of one picture costs one
+    comparison a copy.
     """
-    left, waiting, links = np.arange(len(values)), np.empty(0, np.int64), [np.empty((2, 0), np.int64)]
+    left, waiting, links = np.arange(count), np.empty(0, np.int64), [np.empty((2, 0), np.int64)]
+    asking = _BATCH
     while len(left):
         seeds = not len(waiting)
         if seeds:
-            waiting, left = left[:_BATCH], left[_BATCH:]
-        batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
-        against = np.concatenate([batch, left]) if seeds else left
-        found = np.zeros(len(values), bool)
-        for start in range(0, len(against), _CHUNK):
-            others = against[start : start + _CHUNK]
-            row, other = np.nonzero(near(values[batch], values[others]))
-            apart = batch[row] != others[other]
+            waiting, left = left[:asking], left[asking:]
+        batch, waiting = waiting[:asking], waiting[asking:]
+        found = np.zeros(count, bool)
+        for row, other in find(batch, np.concatenate([batch, left]) if seeds else left):
+            apart = row != other
             if apart.any():
-                links.append(_forest(batch[row[apart]], others[other[apart]]))
-                found[others[other[apart]]] = True
-        waiting = np.concatenate([waiting, left[found[left]]])
-        left = left[~found[left]]
+                links.append(_forest(row[apart], other[apart]))
+                found[other[apart]] = True
+        again = left[found[left]]
+        waiting, left = np.concatenate([waiting, again]), left[~found[left]]
+        asking = min(2 * asking, _MOST_ASKING) if len(again) <= asking else _BATCH
     a, b = links[-1] if len(links) < 3 else _forest(*np.concatenate(links, axis=1))
     return a, b
 

@@ -23,7 +23,7 @@ def matrix(column: pa.ChunkedArray) -> NDArray[np.uint8]:
 def present(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """The rows of a `binary[W]` column that are not null, and their values: (R,) int64 and (R, W) uint8."""
     rows = np.flatnonzero(column.is_valid().to_numpy())
-    return rows, matrix(column)[rows]
+    return rows, matrix(column.drop_null()).copy()
 
 
 def vectors(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.float16]]:

@@ -38,17 +38,24 @@ def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32
 
 def square_of(thumbnail: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """The centre square of a squeezed thumbnail of a `width` x `height` picture: (1024,) uint8 -> (1024,) uint8."""
-    if width == height:
+    side = min(width, height)
+    return centre_of(thumbnail, side / width, side / height)
+
+
+def centre_of(thumbnail: NDArray[np.uint8], across: float, down: float) -> NDArray[np.uint8]:
+    """The centre of a thumbnail, shares of its width and height, enlarged: (1024,) uint8 -> (1024,) uint8."""
+    if across == down == 1:
         return thumbnail
-    long_share = min(width, height) / max(width, height) * SIDE
-    start, scale = (SIDE - long_share) / 2, long_share / SIDE
-    along, across = (scale, start + scale / 2 - 0.5), (1.0, 0.0)
-    (sx, tx), (sy, ty) = (along, across) if width > height else (across, along)
-    matrix = np.array([[sx, 0, tx], [0, sy, ty]])
+    matrix = np.array([[across, 0, _before(across)], [0, down, _before(down)]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     image = thumbnail.reshape(SIDE, SIDE)
-    square = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return square.astype(np.uint8).reshape(-1)
+    centre = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return centre.astype(np.uint8).reshape(-1)
+
+
+def _before(share: float) -> float:
+    """Where the middle of the first px of a centred part lies, in px."""
+    return (SIDE - share * SIDE) / 2 + share / 2 - 0.5
 
 
 class Verdict(NamedTuple):

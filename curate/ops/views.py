@@ -107,6 +107,15 @@ def square(width: int, height: int, share: float = 1.0) -> Box:
     return Box((1 - side / width) / 2, (1 - side / height) / 2, side / width, side / height)
 
 
+def overlap(one: Box, other: Box) -> tuple[Box, Box]:
+    """Of two pictures of which these centred parts are the same: the centred part of each that the other shows too."""
+    across = min(1 / one.width, 1 / other.width)
+    down = min(1 / one.height, 1 / other.height)
+    sides = [(min(1.0, box.width * across), min(1.0, box.height * down)) for box in (one, other)]
+    first, second = (Box((1 - width) / 2, (1 - height) / 2, width, height) for width, height in sides)
+    return first, second
+
+
 def corpus_regions(width: int, height: int) -> dict[str, Box]:
     """What is hashed of a corpus picture of `width` x `height` px."""
     return {"whole": WHOLE, "square": square(width, height), **QUARTERS}

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.calibrate.files import calibrations
 from curate.errors import CurateError
+from curate.ops.intervals import wilson
 from curate.report.recall import Recall
 from curate.runfile import RunFile
 from curate.stages.contamination import TRANSFORMS, transforms
 from curate.store import Store
 
-if TYPE_CHECKING:
-    from curate.report.numbers import Audit
-
 _HOW = ["mirrored", "rotation", "shown", "covers"]
-_MATCH = ["key", "benchmark", "benchmark_shard", "benchmark_key", *_HOW]
+_SHOWN = ["benchmark", "benchmark_shard", "benchmark_key"]
+_OWN = ["benchmark", "shard", "key"]
+_MATCH = ["key", *_SHOWN, *_HOW]
 Image = tuple[str, str, str]
 """An image of a benchmark: (benchmark, shard, key)."""
 
@@ -30,6 +30,9 @@ Image = tuple[str, str, str]
 @dataclass(frozen=True)
 class Row:
     """What of one benchmark is in the corpus. Shares are 0 to 1, with their 95 % intervals.
+
+    `found` of its `images` are, a `share` with Wilson's interval `low` to `high`; `unreadable` images can be found by
+    their bytes only. `samples` of the corpus show them: `byte_equal` to one, or only `near`.
 
     `pairs` of a sample and an image, by what was done to the image; one may be mirrored and cut. Of the `found` images,
     those that a sample shows `with_label`, the `image_only`, and those of which that is not known.
@@ -39,6 +42,7 @@ class Row:
     role: str
     """`test`: it counts; `leak`: it counts, and the corpus is its own train split; `train`: told, drops nothing."""
     images: int
+    unreadable: int
     found: int
     share: float
     low: float
@@ -68,24 +72,62 @@ class Row:
     recall_high: float | None
 
 
-def rows(run: RunFile, store: Store, audits: Sequence[Audit], recalls: Sequence[Recall]) -> tuple[Row, ...]:
-    """One row a benchmark, in the order of `audits`."""
-    seen = _seen(store)
+def rows(run: RunFile, store: Store, recalls: Sequence[Recall]) -> tuple[Row, ...]:
+    """One row a benchmark, in the order of their names."""
+    seen, counts = _seen(store), _counts(store)
     measured = {one.name: one.whole for one in recalls}
     return tuple(
         Row(
-            benchmark=one.name,
-            role="leak" if run.within and run.benchmarks[one.name].role == "test" else run.benchmarks[one.name].role,
-            **{name: getattr(one, name) for name in _SAME},
-            **seen[one.name].counts(),
-            **_thresholds(run, one.name),
-            **_recall(measured.get(one.name)),
+            benchmark=name,
+            role="leak" if run.within and where.role == "test" else where.role,
+            **counts(name),
+            **seen[name].counts(),
+            **_thresholds(run, name),
+            **_recall(measured.get(name)),
         )
-        for one in audits
+        for name, where in sorted(run.benchmarks.items())
     )
 
 
-_SAME = ("images", "found", "share", "low", "high", "samples", "byte_equal", "near")
+def _counts(store: Store) -> Callable[[str], dict[str, Any]]:
+    """Of a benchmark, its images and what of them is found, in how many samples."""
+    images, unreadable = _images(store)
+    matches = store.dataset("contamination").read_all([*_OWN, "kind", *_SHOWN[1:]])
+    found, samples = _distinct(matches, _SHOWN), _distinct(matches, _OWN)
+    equal = _distinct(matches.filter(pc.equal(matches["kind"], "byte_equal")), _OWN)
+
+    def counts(name: str) -> dict[str, Any]:
+        low, high = wilson(found[name], images[name])
+        return {
+            "images": images[name],
+            "unreadable": unreadable[name],
+            "found": found[name],
+            "share": found[name] / images[name] if images[name] else 0.0,
+            "low": low,
+            "high": high,
+            "samples": samples[name],
+            "byte_equal": equal[name],
+            "near": samples[name] - equal[name],
+        }
+
+    return counts
+
+
+def _images(store: Store) -> tuple[Counter[str], Counter[str]]:
+    """Images of each benchmark, and those among them that cannot be read; an image has a row a view."""
+    images, unreadable = Counter[str](), Counter[str]()
+    data = store.dataset("views")
+    for part in data.parts():
+        seen = data.read(part, [*_OWN, "status"])
+        images += _distinct(seen, _OWN)
+        unreadable += _distinct(seen.filter(pc.not_equal(seen["status"], "ok")), _OWN)
+    return images, unreadable
+
+
+def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
+    """How many distinct rows of `columns` each benchmark has."""
+    rows = table.group_by(columns).aggregate([])
+    return Counter({row["values"]: row["counts"] for row in pc.value_counts(rows["benchmark"]).to_pylist()})
 
 
 @dataclass
@@ -134,19 +176,15 @@ def _matches(store: Store) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 def _labels(store: Store) -> dict[Image, str]:
     """The labels of the images that the corpus shows; an image has a row a view."""
-    columns = ["benchmark", "benchmark_shard", "benchmark_key"]
-    shown = store.dataset("contamination").read_all(columns).group_by(columns).aggregate([]).rename_columns(_IMAGE)
+    shown = store.dataset("contamination").read_all(_SHOWN).group_by(_SHOWN).aggregate([]).rename_columns(_OWN)
     wanted = pc.unique(shown["key"]) if len(shown) else pa.array([], pa.string())
     found = {}
     for part in store.dataset("views").parts() if len(shown) else []:
-        views = store.dataset("views").read(part, [*_IMAGE, "label"])
+        views = store.dataset("views").read(part, [*_OWN, "label"])
         views = views.filter(pc.and_(pc.is_valid(views["label"]), pc.is_in(views["key"], value_set=wanted)))
-        for row in views.group_by([*_IMAGE, "label"]).aggregate([]).to_pylist():
+        for row in views.group_by([*_OWN, "label"]).aggregate([]).to_pylist():
             found[row["benchmark"], row["shard"], row["key"]] = row["label"]
     return found
-
-
-_IMAGE = ["benchmark", "shard", "key"]
 
 
 def has_label(label: str | None, sample_label: str | None, caption: str | None) -> bool | None:

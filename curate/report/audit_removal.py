@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from curate.errors import CurateError
 from curate.report.pairs import in_words
+from curate.report.shards import Shards
 from curate.runfile import RunFile
 from curate.sources.base import printable
-from curate.steps import corpus_shards
-from curate.steps.matches import counted
+from curate.steps.matches import Matches
 from curate.store import Store
 
 _UID = re.compile(r"[0-9a-f]{32}")
@@ -32,17 +32,18 @@ class Removed(NamedTuple):
     no_uids: str
 
 
-def removed(run: RunFile, store: Store) -> Removed:
+def removed(run: RunFile, store: Store, shards: Shards) -> Removed:
     """The samples that show an image of a benchmark that counts: columns shard, key, benchmark, why, uid."""
-    rows = [row for part in store.dataset("contamination").parts() for row in _of_part(run, store, part)]
-    uids, why = _uids(run, store, rows)
+    matches = Matches(run, store)
+    rows = [row for part in store.dataset("contamination").parts() for row in _of_part(matches, part)]
+    uids, why = _uids(shards, rows)
     rows = [{**row, "uid": uids.get((row["shard"], row["key"]))} for row in rows]
     return Removed(pa.Table.from_pylist(rows, schema=_SCHEMA), why)
 
 
-def _of_part(run: RunFile, store: Store, part: str) -> Iterator[dict[str, Any]]:
+def _of_part(matches: Matches, part: str) -> Iterator[dict[str, Any]]:
     seen = set()
-    for match in counted(run, store, part).to_pylist():  # a sample's best first
+    for match in matches.counted(part).to_pylist():  # a sample's best first
         name = match["key"], match["benchmark"]
         if name not in seen:
             seen.add(name)
@@ -50,16 +51,16 @@ def _of_part(run: RunFile, store: Store, part: str) -> Iterator[dict[str, Any]]:
             yield {**{n: match[n] for n in ("shard", "key", "benchmark")}, "why": f"shows {image}: {in_words(match)}"}
 
 
-def _uids(run: RunFile, store: Store, rows: Sequence[dict[str, Any]]) -> tuple[dict[tuple[str, str], str], str]:
+def _uids(shards: Shards, rows: Sequence[dict[str, Any]]) -> tuple[dict[tuple[str, str], str], str]:
     """The samples' uids: their keys, where these are uids, else as the Parquet beside the shard says."""
     wanted = {(row["shard"], row["key"]) for row in rows}
     found = {name: name[1] for name in wanted if _UID.fullmatch(name[1])}
     if len(found) == len(wanted):
         return found, ""
     try:
-        shards = {shard.name: shard.files for shard in corpus_shards(run, store)}
+        corpus = shards.of("")
         for shard in sorted({name[0] for name in wanted - found.keys()}):
-            told = _beside(shards.get(shard, ()))
+            told = _beside(corpus[shard].files if shard in corpus else ())
             found |= {name: told[name[1]] for name in wanted if name[0] == shard and name[1] in told}
     except (CurateError, OSError, pa.ArrowException) as error:
         return {}, f"the corpus cannot be asked for uids: {str(error).splitlines()[0]}"

@@ -6,12 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.contracts import statuses
 from curate.errors import CurateError
-from curate.ops.intervals import wilson
 from curate.report import audit
 from curate.report.audit import Row
 from curate.report.recall import Recall, recalls
@@ -20,8 +18,6 @@ from curate.stages.cells import semantic_of
 from curate.steps import dataset_names
 from curate.store import Store
 
-_IMAGE = ["benchmark", "benchmark_shard", "benchmark_key"]
-_SAMPLE = ["benchmark", "shard", "key"]
 _NEEDED = ("signatures", "views", "contamination", "duplicates", "decisions")
 
 
@@ -44,26 +40,6 @@ class Yield:
     count: int
     share: float
     meaning: str
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What of one benchmark is in the corpus.
-
-    `found` of its `images` are, a `share` with Wilson's 95 % interval `low` to `high`; `unreadable` images can be found
-    by their bytes only. `samples` of the corpus show them: `byte_equal` to one, or only `near`.
-    """
-
-    name: str
-    images: int
-    unreadable: int
-    found: int
-    share: float
-    low: float
-    high: float
-    samples: int
-    byte_equal: int
-    near: int
 
 
 @dataclass(frozen=True)
@@ -111,33 +87,31 @@ class Summary:
     run: str
     funnel: tuple[Step, ...]
     statuses: tuple[Yield, ...]
-    benchmarks: tuple[Audit, ...]
+    benchmarks: tuple[Row, ...]
     duplicates: Copies | None
     emitted: int | None
     stages: tuple[Stage, ...]
     versions: dict[str, list[str]]
     recall: tuple[Recall, ...] = ()
-    audit: tuple[Row, ...] = ()
     proved: int | None = None
-    version: int = 1
+    version: int = 2
 
 
 def count(run: RunFile, store: Store) -> Summary:
     """Count a run's datasets; CurateError names the first that is not finished."""
     manifests = _manifests(run, store)
     fates = _fates(store)
-    audits, recalled = _audits(run, store), recalls(run, store)
+    recalled = recalls(run, store)
     return Summary(
         run=store.root,
         funnel=_funnel(fates),
         statuses=_yields(fates),
-        benchmarks=audits,
+        benchmarks=audit.rows(run, store, recalled),
         duplicates=None if run.audit else _copies(store, fates, cells="cells" in manifests),
         emitted=manifests.get("clean", {}).get("count"),
         stages=tuple(_stage(name, manifest) for name, manifest in manifests.items()),
         versions=_versions(list(manifests.values())),
         recall=recalled,
-        audit=audit.rows(run, store, audits, recalled),
         proved=manifests.get("proof", {}).get("count"),
     )
 
@@ -190,40 +164,6 @@ def _yields(fates: Counter[tuple[str, str]]) -> tuple[Yield, ...]:
         by_status[status] += n
     ranked = sorted(by_status.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Yield(s, n, _share(n, fates.total()), statuses()[s].meaning) for s, n in ranked)
-
-
-def _audits(run: RunFile, store: Store) -> tuple[Audit, ...]:
-    images, unreadable = _benchmark_images(store)
-    matches = store.dataset("contamination").read_all([*_SAMPLE, "kind", *_IMAGE[1:]])
-    found = _distinct(matches, _IMAGE)
-    samples = _distinct(matches, _SAMPLE)
-    equal = _distinct(matches.filter(pc.equal(matches["kind"], "byte_equal")), _SAMPLE)
-    audits = []
-    for name in sorted(run.benchmarks):
-        low, high = wilson(found[name], images[name])
-        share = _share(found[name], images[name])
-        near = samples[name] - equal[name]
-        audits.append(
-            Audit(name, images[name], unreadable[name], found[name], share, low, high, samples[name], equal[name], near)
-        )
-    return tuple(audits)
-
-
-def _benchmark_images(store: Store) -> tuple[Counter[str], Counter[str]]:
-    """Images of each benchmark, and those among them that cannot be read; an image has a row a view."""
-    images, unreadable = Counter[str](), Counter[str]()
-    data = store.dataset("views")
-    for part in data.parts():
-        seen = data.read(part, [*_SAMPLE, "status"])
-        images += _distinct(seen, _SAMPLE)
-        unreadable += _distinct(seen.filter(pc.not_equal(seen["status"], "ok")), _SAMPLE)
-    return images, unreadable
-
-
-def _distinct(table: pa.Table, columns: list[str]) -> Counter[str]:
-    """How many distinct rows of `columns` each benchmark has."""
-    rows = table.group_by(columns).aggregate([])
-    return Counter({row["values"]: row["counts"] for row in pc.value_counts(rows["benchmark"]).to_pylist()})
 
 
 def _copies(store: Store, fates: Counter[tuple[str, str]], *, cells: bool) -> Copies:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from curate.report import audit_files, numbers, pictures, sidecars
 from curate.report.pairs import galleries
+from curate.report.shards import Shards
 from curate.report.text import shown
 from curate.review import summary as review
 from curate.review.verdicts import name_of
@@ -27,7 +28,8 @@ def write(run: RunFile, store: Store) -> str:
     sample = review.draw(run.review, store)
     shows = galleries(store, run.report, {name_of(row): place for place, row in enumerate(sample.drawn, 1)})
     pairs = [pair for gallery in shows for pair in gallery.pairs]
-    found = pictures.find(run, store, [place for pair in pairs for place in (pair.sample, pair.match)])
+    shards = Shards(run, store)
+    found = pictures.find(run, store, [place for pair in pairs for place in (pair.sample, pair.match)], shards)
     sidecars.write(store, shows, found, review.page_data(sample, store))
     html = (
         _environment()
@@ -42,7 +44,7 @@ def write(run: RunFile, store: Store) -> str:
         )
     )
     store.write_json(asdict(summary), "report", "summary.json")
-    audit_files.write(run, store, summary.audit, summary.proved)
+    audit_files.write(run, store, summary, shards)
     store.write_bytes(html.encode("utf-8"), "report", "index.html")
     return store.path("report", "index.html")
 

@@ -18,9 +18,9 @@ from curate.errors import CurateError
 from curate.ops import images
 from curate.ops.images import Fault
 from curate.report.pairs import Place
+from curate.report.shards import Shards
 from curate.runfile import RunFile
 from curate.sources import Shard
-from curate.steps import corpus_shards
 from curate.store import Store
 
 _LONG_SIDE = 160
@@ -39,12 +39,11 @@ class Shown:
     label: str | None
 
 
-def find(run: RunFile, store: Store, places: Iterable[Place]) -> dict[Place, Shown]:
+def find(run: RunFile, store: Store, places: Iterable[Place], shards: Shards) -> dict[Place, Shown]:
     """Find the pictures at these places, each shard read once; the stored grey preview where a shard is gone."""
     by_shard: dict[tuple[str, str], list[str]] = {}
     for place in dict.fromkeys(places):
         by_shard.setdefault((place.benchmark, place.shard), []).append(place.key)
-    shards = _Shards(run, store)
     found: dict[Place, Shown] = {}
     for number, ((benchmark, name), keys) in enumerate(by_shard.items()):
         facts = _facts(store, benchmark, name, keys)
@@ -55,26 +54,6 @@ def find(run: RunFile, store: Store, places: Iterable[Place]) -> dict[Place, Sho
             text = (fact.get("caption"), fact.get("url"), fact["label"])
             found[Place(benchmark, name, key)] = Shown(jpeg, key not in coloured, *text)
     return found
-
-
-class _Shards:
-    """The shards of the corpus and of the benchmarks by name, as far as they are still there."""
-
-    def __init__(self, run: RunFile, store: Store) -> None:
-        self._run, self._store = run, store
-        self._listed: dict[str, dict[str, Shard]] = {}
-
-    def find(self, benchmark: str, name: str) -> Shard | None:
-        if benchmark not in self._listed:
-            try:
-                listed = sources.find(self._run.benchmarks[benchmark]) if benchmark else self._corpus()
-            except (CurateError, OSError):
-                listed = []
-            self._listed[benchmark] = {shard.name: shard for shard in listed}
-        return self._listed[benchmark].get(name)
-
-    def _corpus(self) -> list[Shard]:
-        return corpus_shards(self._run, self._store)
 
 
 def _facts(store: Store, benchmark: str, shard: str, keys: list[str]) -> dict[str, dict[str, Any]]:

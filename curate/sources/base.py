@@ -20,7 +20,8 @@ class SourceSettings(Settings):
     """Where samples are, and how to read them."""
 
     path: str = Field(
-        description="tars, Parquet or TFRecord (globs and braces allowed), or a folder of images; local or fsspec"
+        description="tars, Parquet or TFRecord (globs and braces allowed), or a folder of images, links followed; "
+        "local or fsspec"
     )
     format: Literal["auto", "webdataset", "parquet", "folder", "tfrecord"] = "auto"
     rows: tuple[int, int] | None = Field(

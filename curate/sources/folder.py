@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
 
 from curate.errors import SourceError
 from curate.ops.images import Fault
@@ -14,7 +18,7 @@ from curate.sources.base import IMAGES, Keys, Sample, Shard, SourceSettings, as_
 def find(fs: Any, settings: SourceSettings) -> list[Shard]:
     """Cut the folder's images, in the order of their paths, into shards."""
     root = fs._strip_protocol(settings.path).rstrip("/")
-    listed = sorted(fs.find(root, detail=True).items())
+    listed = sorted((_followed(root, fs) if isinstance(fs, LocalFileSystem) else fs.find(root, detail=True)).items())
     files = [(p, info_digest(i)) for p, i in listed if i["type"] == "file"]  # a named pipe would never end
     images = [(p, digest) for p, digest in files if p.rpartition(".")[2].lower() in IMAGES]
     if settings.listed:
@@ -29,6 +33,26 @@ def find(fs: Any, settings: SourceSettings) -> list[Shard]:
         urls = tuple(fs.unstrip_protocol(p) for p, _ in some)
         shards.append(Shard(f"{len(shards):05d}", "folder", urls, digest, fs.unstrip_protocol(root), settings))
     return shards
+
+
+def _followed(root: str, fs: LocalFileSystem) -> dict[str, Any]:
+    """What lies below a folder of this machine, links followed: path -> what its store says of it.
+
+    A folder that several paths lead to is listed once, where it lies if that is below `root`; so links have no loops.
+    """
+    found: dict[str, Any] = {}
+    entered: set[str] = set()
+    links = deque([root])
+    while links:
+        for folder, folders, files in os.walk(links.popleft()):
+            if os.path.realpath(folder) in entered:
+                folders.clear()
+                continue
+            entered.add(os.path.realpath(folder))
+            links.extend(sorted(path for name in folders if os.path.islink(path := os.path.join(folder, name))))
+            paths = (os.path.join(folder, name) for name in files)
+            found |= {path: fs.info(path) for path in paths if os.path.exists(path)}
+    return found
 
 
 def _listed(fs: Any, path: str, root: str, images: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -99,6 +99,10 @@ class Benchmark:
         stored = [self._details[row].as_py() for name in _UPRIGHT if (row := self._rows.get((image, name))) is not None]
         return [np.frombuffer(codes, np.uint8).reshape(-1, WIDTH) for codes in stored if codes is not None]
 
+    def whole(self, row: int) -> int:
+        """The view of the whole image, upright, of which another view is given."""
+        return self._rows[self.image[row], "whole"]
+
     def portraits(self, image: int) -> Both | None:
         """An image ready for alignment, as it is and mirrored; None if it has no preview."""
         return self._portraits(image)

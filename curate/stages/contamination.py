@@ -23,11 +23,11 @@ from curate.ops.alignment import Portrait
 from curate.ops.columns import matrix, present, vectors
 from curate.ops.evidence import BYTES, Evidence, aligned, opened
 from curate.ops.local import codes, shared
-from curate.ops.verify import SIDE, similarity, square_of
-from curate.ops.views import QUARTERS, TURNS, Box, square
+from curate.ops.verify import SIDE, centre_of, similarity, square_of
+from curate.ops.views import QUARTERS, TURNS, WHOLE, Box, overlap, square
 from curate.stages.benchmark import Benchmark
 
-VERSION = 5
+VERSION = 6
 _REGIONS = ("whole", "square", *QUARTERS)
 CORPUS_COLUMNS = [
     *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
@@ -247,15 +247,29 @@ def _by_thumbnails(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, l
     score = alike(corpus, benchmark, candidate)
     if score is None or score < limits.min_similarity:
         return None
-    region, turn = benchmark.view(candidate.seen)
-    box = benchmark.box(candidate.seen)
-    covers = square(*corpus.sizes[candidate.row]) if candidate.region == "square" else Box(0, 0, 1, 1)
-    mirrored, rotation = TURNS[turn].mirrored, float(TURNS[turn].rotation)
-    shares = box.width * box.height, covers.width * covers.height
-    if candidate.region == region and abs(shares[0] - shares[1]) < 1 - _NEARLY_ALL:
-        shares = 1.0, 1.0  # the squares of two pictures of one shape: these are not cut
-    evidence = Evidence("thumbnails", score, limits.min_similarity, mirrored, rotation, *shares)
+    turn = TURNS[benchmark.view(candidate.seen)[1]]
+    shares = _shares(corpus, benchmark, candidate, limits.min_similarity)
+    how = turn.mirrored, float(turn.rotation), *shares
+    evidence = Evidence("thumbnails", score, limits.min_similarity, *how)
     return Match(candidate.row, benchmark.image[candidate.seen], _proposal(candidate, benchmark) | evidence._asdict())
+
+
+def _shares(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, least: float) -> tuple[float, float]:
+    """Which share of the image the sample shows, and which of the sample the image covers, laid as their views met.
+
+    Where both views are centres: as far around them as both pictures go, if the thumbnails are as alike there.
+    """
+    mine = square(*corpus.sizes[candidate.row]) if candidate.region == "square" else WHOLE
+    its, turn = benchmark.box(candidate.seen), TURNS[benchmark.view(candidate.seen)[1]]
+    if abs(turn.rotation) == 90:
+        its = Box(its.top, its.left, its.height, its.width)
+    if WHOLE not in (mine, its):
+        wider = overlap(mine, its)
+        whole = benchmark.thumbnail(benchmark.whole(candidate.seen)).reshape(SIDE, SIDE)
+        pair = corpus.thumbnails[candidate.row], turn.apply(whole).reshape(-1)
+        one, other = (centre_of(t, box.width, box.height)[None] for t, box in zip(pair, wider, strict=True))
+        mine, its = wider if similarity(one, other)[0] >= least else (mine, its)
+    return its.width * its.height, mine.width * mine.height
 
 
 def _by_alignment(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:

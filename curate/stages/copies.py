@@ -14,11 +14,10 @@ from pydantic import Field
 from curate.config import Settings
 from curate.ops.columns import matrix, vectors
 from curate.ops.evidence import Evidence, Portraits, aligned, opened, overlaid_as_they_are
-from curate.ops.hashing import hamming
 from curate.ops.multihash import LARGEST_RADIUS
 from curate.ops.nearest import Ranks
 from curate.ops.search import cosines
-from curate.ops.turns import turned
+from curate.ops.turns import distances
 from curate.ops.verify import similarity
 
 _PAIRS = 4096
@@ -35,7 +34,7 @@ class Limits(Settings):
         23, ge=0, le=LARGEST_RADIUS, description="largest Hamming distance of 256-bit hashes searched, all found, bit"
     )
     turned: bool = Field(
-        True, description="find mirrored and quarter-turned copies by their hashes too, for eight times the look-ups"
+        True, description="find mirrored and quarter-turned copies by their hashes too, for twice the look-ups"
     )
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of candidates")
     min_cosine: float = Field(0.75, ge=0, le=1, description="least cosine of descriptors searched")
@@ -74,12 +73,7 @@ class Rows:
 
     def _distance(self, a: Ranks, b: Ranks) -> NDArray[np.int32]:
         """The distance of the hashes; that of mirrored or turned ones where it is less and they are asked for."""
-        mine, its = self.hashes[a], self.hashes[b]
-        distance = hamming(mine, its)
-        if not self._turned or not len(a):
-            return distance
-        least: NDArray[np.int32] = np.min([hamming(way, its) for way in turned(mine)], axis=0)
-        return least
+        return distances(self.hashes[a], self.hashes[b], turns=self._turned)
 
     def preview(self, row: int) -> bytes | None:
         """The stored preview of a row."""

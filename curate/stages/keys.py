@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +13,10 @@ from curate.contracts import contract
 from curate.ops.buckets import CELL, digest_buckets, hash_buckets
 from curate.ops.columns import matrix, present, vectors
 from curate.ops.partition import Cells, whole
-from curate.ops.turns import turned
+from curate.ops.turns import Words, apart, words
 from curate.stages.duplicates import DuplicatesSettings
 
-VERSION = 2
+VERSION = 3
 
 
 class Place(NamedTuple):
@@ -33,9 +34,9 @@ def find(
     found: list[_Found] = [(rows, digest_buckets(digests), digests)]
     if settings.near:
         at, hashes = present(samples["hash256_whole"])
-        if settings.turned:
-            at, hashes = _all_turns(at, hashes)
-        found.append((rows[at], hash_buckets(hashes, settings.radius), hashes))
+        for here, way in _ways(hashes, turns=settings.turned):
+            buckets = hash_buckets(way, settings.radius, turns=settings.turned)
+            found.append((rows[at[here]], buckets, way.astype("<u8").view(np.uint8)))
     if cells and settings.searches:
         clear = samples["hash256_whole"].is_valid().to_numpy()
         at, given = vectors(samples["embedding"])
@@ -44,13 +45,13 @@ def find(
     return _table(found, place)
 
 
-def _all_turns(at: NDArray[np.int64], hashes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Rows (R,) and their hashes (R, 32), mirrored and turned too; each once."""
-    ways = turned(hashes)
-    again, every = np.tile(at, len(ways)), ways.reshape(-1, hashes.shape[1])
-    told = np.ascontiguousarray(np.hstack([again.astype(">i8").view(np.uint8).reshape(-1, 8), every]))
-    once = np.unique(told.view(f"V{told.shape[1]}").reshape(-1), return_index=True)[1]
-    return again[once], every[once]
+def _ways(hashes: NDArray[np.uint8], *, turns: bool) -> Iterator[tuple[NDArray[np.int64], Words]]:
+    """Which hashes, and their words: as they are, and with `turns` laid, but for those that are a mirrored one then."""
+    upright, *laid = words(hashes, turns=turns)
+    yield np.arange(len(hashes)), upright
+    for way in laid:
+        unlike = np.flatnonzero(apart(upright, way, turns=True))
+        yield unlike, way[unlike]
 
 
 _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]

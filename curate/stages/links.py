@@ -10,11 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.contracts import contract
-from curate.ops.buckets import CELL, HASH, Near, kind, spanning
+from curate.ops.buckets import CELL, HASH, Find, NearHashes, kind, spanning
+from curate.ops.nearest import Ranks
 from curate.ops.partition import least_product
 from curate.stages.duplicates import DuplicatesSettings
 
-VERSION = 1
+VERSION = 2
+_PAIRS = 2**21
+"""Descriptors compared at once."""
 
 
 def find(settings: DuplicatesSettings, keys: pa.Table) -> pa.Table:
@@ -26,9 +29,10 @@ def find(settings: DuplicatesSettings, keys: pa.Table) -> pa.Table:
     again, first = _equal(_values(keys, np.arange(digests)))
     found = [np.vstack([number[:, again], number[:, first]])]
     for bucket, rows in _shared(buckets[digests:]):
-        a, b = spanning(_values(keys, rows + digests), _near(settings, kind(bucket)))
+        a, b = spanning(len(rows), _find(settings, bucket, _values(keys, rows + digests)))
         found.append(np.vstack([number[:, digests + rows[a]], number[:, digests + rows[b]]]))
-    links = np.unique(np.concatenate(found, axis=1), axis=1)
+    links = np.concatenate(found, axis=1)
+    links = np.unique(links[:, (links[:2] != links[2:]).any(axis=0)], axis=1)  # a picture may be near itself turned
     names = ("source", "row", "other_source", "other_row")
     return contract("links").table(dict(zip(names, links, strict=True)))
 
@@ -54,18 +58,18 @@ def _shared(buckets: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]
         yield int(numbers[i]), np.arange(starts[i], starts[i] + counts[i])
 
 
-def _near(settings: DuplicatesSettings, bucket: int) -> Near:
-    if bucket == CELL:
-        return partial(_products_near, settings.least_cosine)
-    return partial(_bits_near, settings.radius)
+def _find(settings: DuplicatesSettings, bucket: int, values: NDArray[np.int8]) -> Find:
+    if kind(bucket) == CELL:
+        return partial(_products_near, values, settings.least_cosine)
+    return NearHashes(values.view("<u8"), bucket, settings.radius, turns=settings.turned)
 
 
-def _bits_near(radius: int, a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.bool_]:
-    one, other = (np.unpackbits(side.view(np.uint8), axis=1).astype(np.float32) * 2 - 1 for side in (a, b))
-    near: NDArray[np.bool_] = one @ other.T >= one.shape[1] - 2 * radius
-    return near
-
-
-def _products_near(least: float, a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.bool_]:
-    near: NDArray[np.bool_] = a.astype(np.float32) @ b.astype(np.float32).T >= least_product(least, a.shape[1])
-    return near
+def _products_near(
+    values: NDArray[np.int8], cosine: float, asking: Ranks, others: Ranks
+) -> Iterator[tuple[Ranks, Ranks]]:
+    least, mine = least_product(cosine, values.shape[1]), values[asking].astype(np.float32)
+    step = max(1, _PAIRS // max(1, len(asking)))
+    for start in range(0, len(others), step):
+        some = others[start : start + step]
+        row, other = np.nonzero(mine @ values[some].astype(np.float32).T >= least)
+        yield asking[row], some[other]

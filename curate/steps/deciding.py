@@ -11,7 +11,7 @@ from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.stages import contamination, decisions
 from curate.steps.base import Opened, Step, Task
-from curate.steps.matches import counted, deciding
+from curate.steps.matches import Matches, deciding
 from curate.store import Store, digest_of
 
 
@@ -55,13 +55,12 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
     told = contract("duplicates").empty() if run.audit else store.dataset("duplicates").read_all()
-    copies = told.filter(told["dropped"])
+    copies, matches = told.filter(told["dropped"]), Matches(run, store)
 
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
         mine = copies.filter(pc.equal(copies["shard"], task.payload))
-        shown = counted(run, store, task.payload)
-        return decisions.decide(run.decisions, table, shown, mine)
+        return decisions.decide(run.decisions, table, matches.counted(task.payload), mine)
 
     return Opened(work)
 

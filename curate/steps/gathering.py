@@ -17,7 +17,7 @@ from curate.runfile import RunFile
 from curate.stages import cells, decisions
 from curate.stages.duplicates import DuplicatesSettings
 from curate.steps import earlier
-from curate.steps.matches import counted
+from curate.steps.matches import Matches
 from curate.store import Store, digest_of
 
 
@@ -68,7 +68,7 @@ def spans(run: RunFile, store: Store) -> int:
     return 0 if count <= run.duplicates.in_memory else ceil(2 * count / run.duplicates.in_memory)
 
 
-def samples(run: RunFile, store: Store, source: Source) -> tuple[pa.Table, NDArray[np.int64]]:
+def samples(run: RunFile, store: Store, matches: Matches, source: Source) -> tuple[pa.Table, NDArray[np.int64]]:
     """The samples of a part that stay or may stay, columns as `duplicates` needs them, and their rows there."""
     columns = run.duplicates.columns
     if source.run is not None:
@@ -78,7 +78,7 @@ def samples(run: RunFile, store: Store, source: Source) -> tuple[pa.Table, NDArr
     else:
         facts = sorted({*columns, *decisions.FACTS, "status"})
         table = store.dataset("signatures").read(source.part, facts)
-        shown = counted(run, store, source.part, verdicts.PAIR)
+        shown = matches.counted(source.part, verdicts.PAIR)
         stays = decisions.may_stay(run.decisions, table, shown)
     rows = np.flatnonzero(stays)
     return table.select(columns).take(pa.array(rows)), rows

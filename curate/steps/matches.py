@@ -12,22 +12,28 @@ from curate.runfile import RunFile
 from curate.store import Store
 
 
-def counted(run: RunFile, store: Store, part: str, columns: list[str] | None = None) -> pa.Table:
-    """A part of `contamination` (or some columns, `verdicts.PAIR` among them), less what is told but decides nothing.
+class Matches:
+    """The matches of a run that decide something: not those of train splits, nor those that people judged `different`.
 
-    That is the matches of train splits, and those that people judged `different`.
+    What people said is read once, when this is made: once a worker, not once a part.
     """
-    matches = _tested(run, store.dataset("contamination").read(part, columns))
-    return verdicts.upheld(matches, verdicts.overruled(store).get(part, []))
 
+    def __init__(self, run: RunFile, store: Store) -> None:
+        self._run, self._store = run, store
+        self._overruled = verdicts.overruled(store)
 
-def counted_again(run: RunFile, store: Store, part: str, matches: pa.Table) -> pa.Table:
-    """The matches of a part of `clean`, less the same: a sample was judged by the name it came with."""
-    index = store.dataset("clean").read(part, ["key", "source_shard", "source_key"]).to_pylist()
-    here = {(row["source_shard"], row["source_key"]): row["key"] for row in index}
-    judged = [pair for pairs in verdicts.overruled(store).values() for pair in pairs]
-    overruled = [[*image, part, here[shard, key]] for *image, shard, key in judged if (shard, key) in here]
-    return verdicts.upheld(_tested(run, matches), overruled)
+    def counted(self, part: str, columns: list[str] | None = None) -> pa.Table:
+        """Those of a part of `contamination`; some columns of them, `verdicts.PAIR` among these."""
+        matches = _tested(self._run, self._store.dataset("contamination").read(part, columns))
+        return verdicts.upheld(matches, self._overruled.get(part, []))
+
+    def counted_again(self, part: str, matches: pa.Table) -> pa.Table:
+        """Those of a part of `clean`, out of `matches`: a sample was judged by the name it came with."""
+        index = self._store.dataset("clean").read(part, ["key", "source_shard", "source_key"]).to_pylist()
+        here = {(row["source_shard"], row["source_key"]): row["key"] for row in index}
+        judged = [pair for pairs in self._overruled.values() for pair in pairs]
+        overruled = [[*image, part, here[shard, key]] for *image, shard, key in judged if (shard, key) in here]
+        return verdicts.upheld(_tested(self._run, matches), overruled)
 
 
 def deciding(run: RunFile) -> dict[str, Any]:

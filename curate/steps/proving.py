@@ -10,7 +10,7 @@ from curate.runfile import RunFile
 from curate.sources import Shard
 from curate.stages import contamination, proof, signatures, views
 from curate.steps.base import Opened, Step, Task
-from curate.steps.matches import counted_again, deciding
+from curate.steps.matches import Matches, deciding
 from curate.steps.signing import signing
 from curate.store import Store, digest_of
 
@@ -25,11 +25,12 @@ def _proof_tasks(run: RunFile, store: Store) -> list[Task]:
 def _proof_open(run: RunFile, store: Store) -> Opened:
     sign = signatures.make(run.signatures)
     match = contamination.make(run.contamination, store.dataset("views").read_all())
+    matches = Matches(run, store)
 
     def work(task: Task) -> pa.Table:
         shard = Shard(task.payload, "tar", (store.url("clean", f"{task.payload}.tar"),), task.inputs)
         signed = sign(shard.name, sources.read(shard, run.signatures.max_bytes))
-        found = counted_again(run, store, shard.name, match(signed.select(contamination.CORPUS_COLUMNS)))
+        found = matches.counted_again(shard.name, match(signed.select(contamination.CORPUS_COLUMNS)))
         return proof.proved(store.dataset("clean").read(shard.name, ["key", "sha256"]), signed, found)
 
     return Opened(work, sign.facts)

@@ -18,7 +18,7 @@ from curate.stages import cells, duplicates, keys, links, plan, share
 from curate.steps import earlier
 from curate.steps.base import Opened, Step, Task
 from curate.steps.gathering import Source, content, gathered, limits, partition, samples, sources, spans, wants_cells
-from curate.steps.matches import deciding
+from curate.steps.matches import Matches, deciding
 from curate.store import Dataset, Store, digest_of
 
 
@@ -78,11 +78,11 @@ def _keys_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _keys_open(run: RunFile, store: Store) -> Opened:
-    searched, told = partition(run, store), limits(run, store)
+    searched, told, matches = partition(run, store), limits(run, store), Matches(run, store)
 
     def work(task: Task) -> pa.Table:
         source, place = task.payload
-        return keys.find(told, *samples(run, store, source), place, searched)
+        return keys.find(told, *samples(run, store, matches, source), place, searched)
 
     return Opened(work)
 
@@ -153,7 +153,7 @@ def _duplicates_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _duplicates_open(run: RunFile, store: Store) -> Opened:
-    listed, told = sources(run, store), limits(run, store)
+    listed, told, matches = sources(run, store), limits(run, store), Matches(run, store)
     centre = cells.centre_of(store.dataset("cells").read_all()) if wants_cells(run) else None
 
     def planned(task: int) -> list[tuple[Source, pa.Table]]:
@@ -164,7 +164,7 @@ def _duplicates_open(run: RunFile, store: Store) -> Opened:
 
     def work(task: Task) -> pa.Table:
         whole = task.payload is None
-        parts = [(s, samples(run, store, s)[0]) for s in listed] if whole else planned(task.payload)
+        parts = [(s, samples(run, store, matches, s)[0]) for s in listed] if whole else planned(task.payload)
         kept, candidates = gathered(run, parts)
         return duplicates.find(told, candidates, kept, centre)
 

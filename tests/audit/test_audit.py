@@ -88,6 +88,19 @@ def test_a_new_benchmark_needs_no_corpus_and_gives_what_a_fresh_audit_gives(fold
     assert "done before" in more(folder, "mine")[1]
 
 
+def test_ray_gives_the_same_audit(folder: Path, ray_session: None) -> None:
+    del ray_session
+    here = contents(look(folder, "here")[0])
+    assert contents(look(folder, "ray", on="ray")[0]) == here
+    more(folder, "here")
+    shutil.rmtree(folder / "corpus")
+    store, said = more(folder, "ray", on="ray")
+    assert contents(store) == contents(Store(f"{folder}/here"))
+    assert "done before" not in said
+    tables = [(folder / name / "report" / "audit.csv").read_bytes() for name in ("here", "ray")]
+    assert tables[0] == tables[1]
+
+
 def test_a_benchmark_changes_nothing_of_the_others(folder: Path) -> None:
     store, _ = look(folder, "mine")
     names = ("contamination", "recall", "views")

@@ -45,7 +45,7 @@ def test_the_numbers_are_those_one_counts_by_hand(tmp_path: Path) -> None:
     low, high = row.pop("low"), row.pop("high")
     assert low < row["share"] == 1 == high
     assert row == {
-        "benchmark": "drawn", "role": "test", "images": 3, "found": 3, "share": 1.0,
+        "benchmark": "drawn", "role": "test", "images": 3, "unreadable": 0, "found": 3, "share": 1.0,
         "samples": 5, "byte_equal": 1, "near": 4,
         "pairs": 5, "mirrored": 1, "turned": 0, "cut": 0, "framed": 0, "unchanged": 4,
         "with_label": 1, "image_only": 2, "label_unknown": 0,

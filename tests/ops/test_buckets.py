@@ -2,26 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from curate.ops import buckets
-from curate.ops.buckets import CELL, DIGEST, HASH, digest_buckets, hash_buckets, spanning
+from curate.ops import buckets, multihash
+from curate.ops.buckets import CELL, DIGEST, HASH, NearHashes, digest_buckets, hash_buckets, spanning
 from curate.ops.groups import connected
+from curate.ops.nearest import Ranks
+from curate.ops.turns import distances, words
+from tests.pictures import turned
 
 
-@given(st.integers(0, 10**6), st.sampled_from([3, 11, 12, 23, 24, 35]))
-def test_hashes_within_the_radius_share_a_bucket(seed: int, radius: int) -> None:
+@given(st.integers(0, 10**6), st.sampled_from([3, 11, 12, 23, 24, 35]), st.booleans())
+def test_hashes_within_the_radius_share_a_bucket(seed: int, radius: int, turns: bool) -> None:
     rng = np.random.default_rng(seed)
     one = rng.integers(0, 256, (1, 32), np.uint8)
-    turned = np.zeros(256, np.uint8)
-    turned[rng.permutation(256)[:radius]] = 1
-    a, b = hash_buckets(one, radius), hash_buckets(one ^ np.packbits(turned), radius)
-    assert (a == b).any()
+    other = edited(rng, one, radius)
+    if turns:
+        other = turned(other)[rng.integers(8)]
+    a, b = (
+        np.hstack([hash_buckets(way, radius, turns=turns) for way in words(hashes, turns=turns)])
+        for hashes in (one, other)
+    )
+    assert np.isin(a, b).any()
     assert {buckets.kind(bucket) for bucket in a[0].tolist()} == {HASH}
-    assert len(set(a[0].tolist())) == a.shape[1] == 12 * (radius // 12 + 1)
+    assert len({*hash_buckets(words(one, turns=False)[0], radius, turns=turns)[0].tolist()}) == 12 * (radius // 12 + 1)
+
+
+def edited(rng: np.random.Generator, hashes: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
+    """Hashes with so many bits flipped."""
+    flipped = np.zeros((len(hashes), 256), np.uint8)
+    for row in flipped:
+        row[rng.permutation(256)[:most]] = 1
+    return hashes ^ np.packbits(flipped, axis=1)
+
+
+@pytest.mark.parametrize("few", [0, 10**6], ids=["look up", "compare all"])
+@pytest.mark.parametrize("crowd", [0, 10**6], ids=["all chunks", "one chunk"])
+@settings(max_examples=10)
+@given(st.integers(0, 10**6), st.sampled_from([0, 11, 12, 23, 30]), st.booleans())
+def test_buckets_of_hashes_connect_what_is_near(few: int, crowd: int, seed: int, radius: int, turns: bool) -> None:
+    """Over all buckets together; what chains of near ones connect, and nothing else."""
+    rng = np.random.default_rng(seed)
+    hashes = edited(rng, rng.integers(0, 256, (4, 32), np.uint8)[rng.integers(0, 4, 8)], radius // 2)
+    hashes = np.concatenate([hashes, edited(rng, hashes[:4], radius), edited(rng, hashes[:4], radius + 1)])
+    hashes = turned(hashes)[rng.integers(0, 8, len(hashes)), np.arange(len(hashes))] if turns else hashes
+    ways = words(hashes, turns=turns)
+    every, of = ways.reshape(-1, 4), np.tile(np.arange(len(hashes)), len(ways))
+    named = hash_buckets(every, radius, turns=turns)
+    links = [np.empty((2, 0), np.int64)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multihash, "_PAIRS_A_LOOKUP", few)
+        patch.setattr(buckets, "_CROWD", crowd)
+        patch.setattr(buckets, "_BATCH", 3)
+        numbers, count = np.unique(named, return_counts=True)
+        for bucket in numbers[count > 1].tolist():
+            rows = np.flatnonzero((named == bucket).any(axis=1))
+            found = spanning(len(rows), NearHashes(every[rows], bucket, radius, turns=turns))
+            links.append(of[rows[np.stack(found)]])
+    a, b = np.concatenate(links, axis=1)
+    pairs = np.indices((len(hashes), len(hashes))).reshape(2, -1)
+    near = pairs[:, distances(*hashes[pairs], turns=turns) <= radius]
+    assert connected(len(hashes), a, b).tolist() == connected(len(hashes), *near).tolist()
 
 
 def test_digests_of_one_beginning_share_a_bucket() -> None:
@@ -31,18 +80,20 @@ def test_digests_of_one_beginning_share_a_bucket() -> None:
     assert {buckets.kind(bucket) for bucket in (a, c, int(CELL) | 7)} == {DIGEST, CELL}
 
 
-def near(a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.bool_]:
-    return np.abs(a[:, :1].astype(int) - b[:, 0]) <= 1
+def near(values: NDArray[np.int64], asking: Ranks, others: Ranks) -> Iterator[tuple[Ranks, Ranks]]:
+    """A pair at a time."""
+    for row, other in product(asking.tolist(), others.tolist()):
+        if abs(values[row] - values[other]) <= 1:
+            yield np.array([row]), np.array([other])
 
 
 @given(st.lists(st.integers(-60, 60), max_size=40), st.integers(1, 5))
 def test_links_connect_what_chains_of_near_rows_connect_and_are_few(numbers: list[int], batch: int) -> None:
-    values = np.array(numbers, np.int8).reshape(-1, 1)
-    before = buckets._BATCH
-    buckets._BATCH = batch
-    a, b = spanning(values, near)
-    buckets._BATCH = before
-    row, other = np.nonzero(near(values, values)) if len(values) else np.empty((2, 0), np.int64)
+    values = np.array(numbers, np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buckets, "_BATCH", batch)
+        a, b = spanning(len(values), partial(near, values))
+    row, other = np.nonzero(np.abs(values[:, None] - values) <= 1)
     want = connected(len(values), row, other)
     assert connected(len(values), a, b).tolist() == want.tolist()
     assert len(a) == len(values) - len(set(want.tolist()))
@@ -51,10 +102,11 @@ def test_links_connect_what_chains_of_near_rows_connect_and_are_few(numbers: lis
 def test_a_bucket_of_copies_of_one_picture_costs_one_comparison_each() -> None:
     asked = []
 
-    def equal(a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.bool_]:
-        asked.append(len(a) * len(b))
-        return np.ones((len(a), len(b)), bool)
+    def equal(asking: Ranks, others: Ranks) -> Iterator[tuple[Ranks, Ranks]]:
+        asked.append(len(asking) * len(others))
+        row, other = np.broadcast_arrays(asking[:, None], others)
+        yield row.reshape(-1), other.reshape(-1)
 
-    a, _ = spanning(np.zeros((50_000, 1), np.int8), equal)
-    assert len(a) == 49_999
-    assert sum(asked) == 256 * 50_000
+    a, _ = spanning(20_000, equal)
+    assert len(a) == 19_999
+    assert sum(asked) == 256 * 20_000

@@ -13,8 +13,8 @@ from PIL import Image
 
 from curate.ops.hashing import hamming, phash64, phash256
 from curate.ops.quality import contrast, quality
-from curate.ops.turns import turned
-from tests.pictures import Pixels, draw
+from curate.ops.turns import distances
+from tests.pictures import Pixels, draw, turned
 
 VIEWS = np.stack([draw(seed, 64, 64)[..., 0] for seed in range(12)])
 
@@ -40,11 +40,16 @@ def test_the_hash_of_a_turned_picture_is_made_of_the_picture_s() -> None:
     assert max(apart) <= 16
 
 
-def test_the_turns_of_turns_are_the_same_eight() -> None:
-    made = turned(phash256(VIEWS))
-    again = turned(made.reshape(-1, 32)).reshape(64, len(VIEWS), 32)
-    for number in range(len(VIEWS)):
-        assert {bytes(one[number]) for one in again} == {bytes(one[number]) for one in made}
+@given(st.integers(0, 10**6))
+def test_distances_over_all_turns_are_the_least_of_the_eight(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 256, (2, 6, 32), np.uint8)
+    b[:4] = turned(a)[rng.integers(0, 8, 4), np.arange(4)]
+    b[1, 0] ^= 9
+    least = np.min([hamming(way, b) for way in turned(a)], axis=0)
+    assert distances(a, b, turns=True).tolist() == distances(b, a, turns=True).tolist() == least.tolist()
+    assert distances(a, ~a, turns=False).tolist() == [256] * 6
+    assert distances(a, b, turns=False).tolist() == hamming(a, b).tolist()
 
 
 def test_phash64_is_imagehash_but_for_its_resize() -> None:

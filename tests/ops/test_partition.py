@@ -13,7 +13,7 @@ from curate.ops.hashing import hamming
 from curate.ops.multihash import HashSearch, lookups
 from curate.ops.nearest import Near, Search
 from curate.ops.partition import Cells, CellSearch, centres, whole
-from curate.ops.turns import turned
+from tests.pictures import turned
 
 Pairs = list[tuple[int, int, int]]
 
@@ -55,7 +55,7 @@ def near_hashes(rng: np.random.Generator, count: int, bits: int) -> NDArray[np.u
 
 @pytest.mark.parametrize("few", [True, False], ids=["compare all", "look up"])
 @settings(max_examples=30)
-@given(st.integers(0, 10**6), st.sampled_from([0, 5, 11, 12, 23, 30]), st.integers(1, 3))
+@given(st.integers(0, 10**6), st.sampled_from([0, 5, 11, 12, 23, 30, 47]), st.integers(1, 3))
 def test_hashes_are_found_to_the_radius_and_no_farther(few: bool, seed: int, radius: int, most: int) -> None:
     rng = np.random.default_rng(seed)
     hashes, order = near_hashes(rng, 40, radius), rng.permutation(40)
@@ -71,7 +71,7 @@ def test_hashes_are_found_to_the_radius_and_no_farther(few: bool, seed: int, rad
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 10**6), st.sampled_from([5, 23]), st.integers(1, 3))
+@given(st.integers(0, 10**6), st.sampled_from([0, 5, 11, 12, 23, 30, 47]), st.integers(1, 3))
 def test_mirrored_and_turned_hashes_are_found_at_the_least_distance_of_the_eight(
     seed: int, radius: int, most: int
 ) -> None:

@@ -21,6 +21,7 @@ from curate.ops.views import (
     cut,
     embedded_views,
     hashed,
+    overlap,
     preview,
     square,
     thumbnail,
@@ -38,6 +39,25 @@ def test_square_of_a_thumbnail_is_the_thumbnail_of_the_square() -> None:
         own = square_of(whole[0], width, height)[None]
         assert similarity(own, centre)[0] > 0.99 > similarity(whole, centre)[0]
     assert np.array_equal(square_of(whole[0], 50, 50), whole[0])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shares"),
+    [
+        ((400, 300), (400, 300), (1, 1)),
+        ((400, 300), (360, 300), (0.9, 1)),
+        ((400, 300), (300, 300), (0.75, 1)),
+        ((400, 300), (300, 400), (0.75, 0.75)),  # all that is surely on both is the square
+        ((300, 400), (300, 500), (1, 0.8)),
+    ],
+)
+def test_pictures_laid_square_on_square_overlap_as_far_as_both_go(
+    one: tuple[int, int], other: tuple[int, int], shares: tuple[float, float]
+) -> None:
+    for pair, told in (((one, other), shares), ((other, one), shares[::-1])):
+        found = overlap(*(square(*size) for size in pair))
+        assert [box.width * box.height for box in found] == pytest.approx(told)
+        assert all(box.left == (1 - box.width) / 2 and box.top == (1 - box.height) / 2 for box in found)
 
 
 def test_the_corpus_is_seen_whole_as_a_square_and_in_quarters() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from curate import sources
 from curate.errors import CurateError
 from curate.report import write_report
 from curate.review import verdicts
+from curate.sources import Shard, SourceSettings
 from curate.store import Store
 from tests.report import scripts
 from tests.runs import corpus, encoded, made, picture, settings, tar
@@ -50,8 +52,8 @@ def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
     assert [(y["status"], y["count"]) for y in said["statuses"]] == [("ok", 13), ("truncated", 1)]
     audit = said["benchmarks"][0]
     assert (round(audit.pop("low"), 4), round(audit.pop("high"), 4)) == (0.2077, 0.9385)
-    assert audit == {
-        "name": "drawn",
+    assert {name: audit[name] for name in ("benchmark", *_COUNTED)} == {
+        "benchmark": "drawn",
         "images": 3,
         "unreadable": 0,
         "found": 2,
@@ -75,7 +77,10 @@ def test_numbers_are_those_one_counts_by_hand(folder: Path) -> None:
     assert said["emitted"] == 9
     assert {stage["name"]: stage["rows"] for stage in said["stages"]}["decisions"] == 14
     assert said["versions"]["pillow"]
-    assert said["version"] == 1
+    assert said["version"] == 2
+
+
+_COUNTED = ("images", "unreadable", "found", "share", "samples", "byte_equal", "near")
 
 
 def test_a_benchmark_counts_an_image_once_however_many_samples_show_it(folder: Path) -> None:
@@ -88,6 +93,21 @@ def test_a_benchmark_counts_an_image_once_however_many_samples_show_it(folder: P
     # found: the mirrored 0 and its twin by a6, 1 by b3, 2 by c0, c1 and c2
     assert (audit["images"], audit["unreadable"], audit["found"]) == (5, 1, 4)
     assert (audit["samples"], audit["byte_equal"], audit["near"]) == (5, 2, 3)
+
+
+def test_the_corpus_is_listed_once_for_a_report(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pictures and its uids are asked for by one listing, which takes requests where it is large and far away."""
+    store = made(folder, folder / "run")
+    listed: list[str] = []
+
+    def find(where: SourceSettings) -> list[Shard]:
+        listed.append(where.path)
+        return found(where)
+
+    found = sources.find
+    monkeypatch.setattr(sources, "find", find)
+    write_report(settings(folder, folder / "run"), store)
+    assert sorted(listed) == sorted([f"{folder}/corpus/*.tar", f"{folder}/benchmark"])
 
 
 def test_pairs_stand_side_by_side_in_colour(folder: Path) -> None:

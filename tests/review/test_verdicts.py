@@ -15,6 +15,7 @@ from curate.review import verdicts
 from curate.review.settings import ReviewSettings
 from curate.review.summary import Review, draw, drawn, summarise
 from curate.runner import run
+from curate.steps import STEPS
 from curate.store import Store
 from curate.verify import verify_run
 from tests.runs import contents, corpus, made, quiet, settings
@@ -124,6 +125,18 @@ def test_verdicts_that_overrule_nothing_leave_every_part_as_it_is(folder: Path) 
     parts = {path: path.stat().st_mtime_ns for path in (folder / "run").rglob("*.parquet")}
     made(folder, folder / "run")  # StaleError if a recipe had changed
     assert {path: path.stat().st_mtime_ns for path in (folder / "run").rglob("*.parquet")} == parts
+
+
+def test_verdicts_are_read_once_a_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read is a round trip where the run lies on an object store."""
+    store, wanted = made(folder, folder / "run"), settings(folder, folder / "run")
+    judge(store, "a6", "different")
+    steps = [step for step in STEPS if step.name in ("duplicates", "decisions", "proof")]
+    opened = [(step.open(wanted, store).work, step.tasks(wanted, store)) for step in steps]
+    monkeypatch.setattr(verdicts, "_read", None)
+    assert [len([work(task) for task in tasks]) for work, tasks in opened] == [1, 2, 3]
+    with pytest.raises(TypeError):
+        verdicts.read(store)
 
 
 def test_a_sample_that_shows_two_images_stays_dropped_for_the_other(folder: Path) -> None:

@@ -354,6 +354,26 @@ def test_folders(tmp_path: Path) -> None:
     assert fates(read(tmp_path, max_bytes=5))[2] == ("cats/x_y", "too_many_bytes")
 
 
+def test_links_in_a_folder_are_followed_and_never_in_circles(tmp_path: Path) -> None:
+    root, away = tmp_path / "root", tmp_path / "away"
+    for path in (root / "cats" / "a.jpg", away / "b.jpg", away / "deep" / "c.jpg"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(path.name.encode())
+    links = {"file.jpg": away / "b.jpg", "gone.jpg": away / "none.jpg", "self.jpg": root / "self.jpg", "dogs": away}
+    links |= {"cats/up": root, "again": away, "felines": root / "cats"}
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    (away / "round").symlink_to(tmp_path)
+    read_them = {s.key: s.image for s in read(root)}
+    assert read_them == {"cats/a": b"a.jpg", "file": b"b.jpg", "again/b": b"b.jpg", "again/deep/c": b"c.jpg"}
+    assert [s.label for s in read(root)] == ["again", "deep", "cats", None]
+    before = find(root)
+    (away / "b.jpg").write_bytes(b"other")
+    assert find(root)[0].digest != before[0].digest
+    (root / "all").symlink_to(tmp_path / "root")
+    assert {s.key for s in read(root / "all")} == read_them.keys()
+
+
 def test_images_of_a_folder_that_a_file_names(tmp_path: Path) -> None:
     for name in ("cats/1.jpg", "cats/2.jpg", "dogs/1.png", "dogs/odd.jpg"):
         (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)

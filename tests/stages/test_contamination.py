@@ -11,9 +11,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from curate.contracts import contract
+from curate.demo.photos import cuts
 from curate.ops.digest import rows_digest
 from curate.stages import views
-from curate.stages.contamination import CORPUS_COLUMNS, ContaminationSettings, make
+from curate.stages.contamination import CORPUS_COLUMNS, ContaminationSettings, make, transforms
 from curate.stages.signatures import SignaturesSettings
 from tests.pictures import Pixels, draw, encode, image, png, sample, sign
 
@@ -70,6 +71,45 @@ def test_the_corpus_wider_than_the_benchmark_is_found_by_its_centre_square() -> 
     squares = benchmark("squares", {"s": encode(draw(7, 200, 150)[:, 25:175])})
     (match,) = matches({"wide": png(7, 200, 150)}, squares)
     assert (match["benchmark_key"], match["view"]) == ("s", "square~whole")
+
+
+def trimmed(picture: Image.Image, across: float, down: float) -> Image.Image:
+    """The centre of a picture, shares of its sides."""
+    width, height = round(picture.width * across), round(picture.height * down)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
+def between_bars(picture: Image.Image, width: int, height: int) -> Image.Image:
+    return ImageOps.pad(picture, (width, height), color=(40, 40, 40))
+
+
+HOW: dict[str, tuple[Callable[[Image.Image], Image.Image], str, tuple[float, float]]] = {
+    "squeezed": (lambda p: p.resize((300, 360)), "", (1, 1)),
+    "squeezed to a square": (lambda p: p.resize((300, 300)), "", (1, 1)),
+    "less above and below": (lambda p: trimmed(p, 1, 0.9), "cut", (0.9, 1)),
+    "less, and turned": (lambda p: trimmed(p, 1, 0.9).transpose(TURN), "turned, cut", (0.9, 1)),
+    "bars above and below": (lambda p: between_bars(p, 300, 500), "framed", (1, 0.8)),
+    "its centre square": (lambda p: trimmed(p, 1, 0.75), "cut", (0.75, 1)),
+    "its centre": (lambda p: trimmed(p, 0.85, 0.85), "cut", (0.7225, 1)),
+    "its centre square, between bars": (
+        lambda p: between_bars(trimmed(p, 1, 0.75), 300, 500),
+        "cut, framed",
+        (0.75, 0.6),
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", HOW)
+def test_how_a_photograph_was_changed_is_told_by_the_whole_of_both(edit: str) -> None:
+    """Also where the centre squares of pictures of two shapes met: these are not what was done."""
+    (photo,) = [p.image for p in cuts("benchmark") if "espresso" in p.caption and p.image.size == (300, 400)][:1]
+    apply, words, shares = HOW[edit]
+    data = encode(apply(photo.convert("RGB")), "JPEG", quality=80)
+    (match,) = matches({"k": data}, benchmark("photo", {"cup": encode(photo.convert("RGB"))}))
+    assert match["verified_by"] == "thumbnails"
+    assert ", ".join(transforms(match)) == words
+    assert (match["shown"], match["covers"]) == pytest.approx(shares, abs=0.05)
 
 
 def test_byte_equal_copies_are_said_to_be() -> None:

@@ -27,7 +27,7 @@ from curate.stages import keys, links, plan
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
 from curate.store import Store
 from tests import runs
-from tests.pictures import draw, rows
+from tests.pictures import draw, rows, turned
 from tests.runs import corpus, encoded, picture, quiet, tar
 
 LIMITS = DuplicatesSettings(radius=13, min_cosine=0.8, probes=2, most_candidates=2)
@@ -40,12 +40,13 @@ def crowd(seed: int, count: int) -> pa.Table:
     hashes, means = rng.integers(0, 256, (4, 32), np.uint8), rng.standard_normal((4, 8))
     made = []
     for number in range(count):
-        family, turned = int(rng.integers(4)), np.zeros(256, np.uint8)
-        turned[rng.permutation(256)[: int(rng.integers(0, 12))]] = 1
+        family, flipped = int(rng.integers(4)), np.zeros(256, np.uint8)
+        flipped[rng.permutation(256)[: int(rng.integers(0, 12))]] = 1
         facts: dict[str, Any] = {"shard": "s", "key": f"{number:03}", "width": int(rng.integers(1, 4)), "height": 10}
         if rng.random() < 0.8:
-            bits = hashes[family if rng.random() < 0.7 else int(rng.integers(4))] ^ np.packbits(turned)
-            facts |= {"hash256_whole": bytes(bits), "thumbnail": THUMBNAILS[int(rng.integers(3))]}
+            bits = hashes[family if rng.random() < 0.7 else int(rng.integers(4))] ^ np.packbits(flipped)
+            seen = turned(bits[None])[rng.integers(8), 0]
+            facts |= {"hash256_whole": bytes(seen), "thumbnail": THUMBNAILS[int(rng.integers(3))]}
         if rng.random() < 0.8:
             facts["embedding"] = (means[family] + rng.normal(0, 0.4, 8)).astype(np.float16).tolist()
         made.append({**facts, "sha256": rng.bytes(32)})
