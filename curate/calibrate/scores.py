@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from curate.ops.columns import vectors
 from curate.ops.verify import compare
 from curate.stages.benchmark import Benchmark
-from curate.stages.contamination import Candidate, ContaminationSettings, Corpus, alike, embeddings_near, hashes_near
+from curate.stages.contamination import ContaminationSettings, alike
+from curate.stages.proposals import Candidate, Corpus, embeddings_near, hashes_near
 
 LEAST_COSINE = 0.3
 """From which cosine on candidates are counted."""

@@ -41,16 +41,16 @@ def codes(features: NDArray[np.float32]) -> Codes:
     return np.packbits(features[:MOST] @ _SIGNS > 0, axis=1)
 
 
-def shared(mine: Codes, theirs: list[Codes]) -> NDArray[np.float64]:
-    """How many details of a picture each of several others has: (K, 16) and S times (L, 16) -> (S,), 0 to K.
+def shared(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many details of a picture each of several others has: (K, 16), (M, 16) of all others -> (S,), 0 to K.
 
-    A detail counts the less the further the nearest of the other picture's is from it.
+    `counts`, (S,), are how many codes are of each. A detail counts the less the further the nearest of the other
+    picture's is from it.
     """
-    counts = np.array([len(one) for one in theirs], np.int64)
-    found = np.zeros(len(theirs))
-    if not len(mine) or not counts.any():
+    found = np.zeros(len(counts))
+    if not len(mine) or not len(theirs):
         return found
-    a, b = _words(mine), _words(np.concatenate(theirs))
+    a, b = _words(mine), _words(theirs)
     far = np.bitwise_count(a[:, None, 0] ^ b[None, :, 0]) + np.bitwise_count(a[:, None, 1] ^ b[None, :, 1])
     some = np.flatnonzero(counts)
     nearest = np.minimum.reduceat(far, (np.cumsum(counts) - counts)[some], axis=1)

@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
-from curate.ops.local import WIDTH, Codes
+from curate.ops.local import WIDTH, Codes, shared
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
-
-_UPRIGHT = ("whole", "whole+mirror")
 
 
 class Hashed(NamedTuple):
@@ -31,6 +30,23 @@ class Embedded(NamedTuple):
     rows: NDArray[np.int64]
     image: NDArray[np.int64]
     search: CosineIndex
+
+
+class _Details:
+    """Codes of the local features of images in one view, by number."""
+
+    def __init__(self, stored: pa.ChunkedArray, rows: NDArray[np.int64]) -> None:
+        """`rows`, (I,), of the images in the column `details` of contract `views`; -1 for none."""
+        taken = stored.take(pa.array(rows, mask=rows < 0)).combine_chunks().fill_null(b"")
+        self._codes = np.frombuffer(b"".join(taken.to_pylist()), np.uint8).reshape(-1, WIDTH)
+        self._count = pc.binary_length(taken).to_numpy().astype(np.int64) // WIDTH
+        self._start = np.cumsum(self._count) - self._count
+
+    def of(self, images: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
+        """Codes of several images, one after another, (M, 16), and how many are of each, (S,)."""
+        count = self._count[images]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return self._codes[np.repeat(self._start[images], count) + within], count
 
 
 class Benchmark:
@@ -55,7 +71,7 @@ class Benchmark:
         kept, thumbnails = present(views["thumbnail"])
         self._thumbnails: dict[int, NDArray[np.uint8]] = dict(zip(kept.tolist(), thumbnails, strict=True))
         self._previews = views["preview"]
-        self._details = views["details"]
+        self._details = [_Details(views["details"], self._rows_of(view)) for view in ("whole", "whole+mirror")]
         self._portraits = Portraits(lambda image: self._previews[self._rows[image, "whole"]].as_py())
 
     def _embedded(self, embeddings: pa.ChunkedArray, engine: str) -> Iterator[Embedded]:
@@ -94,10 +110,14 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def details(self, image: int) -> list[Codes]:
-        """Codes of the local features of an image, as it is and mirrored, (K, 16) each; none if they are not known."""
-        stored = [self._details[row].as_py() for name in _UPRIGHT if (row := self._rows.get((image, name))) is not None]
-        return [np.frombuffer(codes, np.uint8).reshape(-1, WIDTH) for codes in stored if codes is not None]
+    def shared_details(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How many details of a picture images have, as they are or mirrored: (K, 16) and (S,) -> (S,), 0 to K."""
+        upright, mirrored = (shared(mine, *details.of(images)) for details in self._details)
+        return np.maximum(upright, mirrored)
+
+    def _rows_of(self, view: str) -> NDArray[np.int64]:
+        """The row of this view of each image, -1 where it has none: (images,)."""
+        return np.array([self._rows.get((image, view), -1) for image in range(len(self.names))], np.int64)
 
     def whole(self, row: int) -> int:
         """The view of the whole image, upright, of which another view is given."""

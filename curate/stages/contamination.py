@@ -1,37 +1,31 @@
 """Contamination: which corpus samples show a benchmark image, which image, how it was changed, how sure that is.
 
-Search proposes: near hashes of a few views, near embeddings of many, of these the ones with the same details.
-Verification decides: by the thumbnails where the
-views that met say how they lie on each other, else by aligning the two pictures.
+Search proposes (`curate.stages.proposals`). Verification decides: by the thumbnails where the views that met say how
+they lie on each other, else by aligning the two pictures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from heapq import merge
-from itertools import islice
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from curate.config import Settings
 from curate.contracts import contract
-from curate.ops.alignment import Portrait
-from curate.ops.columns import matrix, present, vectors
-from curate.ops.evidence import BYTES, Evidence, aligned, opened
-from curate.ops.local import codes, shared
+from curate.ops.evidence import BYTES, Evidence, aligned
 from curate.ops.verify import SIDE, centre_of, similarity, square_of
 from curate.ops.views import QUARTERS, TURNS, WHOLE, Box, overlap, square
 from curate.stages.benchmark import Benchmark
+from curate.stages.proposals import REGIONS, Candidate, Corpus, Proposing, embeddings_near, hashes_near
 
 VERSION = 6
-_REGIONS = ("whole", "square", *QUARTERS)
 CORPUS_COLUMNS = [
     *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
-    *(f"hash256_{region}" for region in _REGIONS),
+    *(f"hash256_{region}" for region in REGIONS),
 ]
 
 
@@ -44,22 +38,12 @@ class Thresholds(Settings):
     )
 
 
-class ContaminationSettings(Settings):
+class ContaminationSettings(Proposing):
     """When a corpus sample counts as showing a benchmark image."""
 
     how_not_what: ClassVar[frozenset[str]] = frozenset({"engine", "calibration"})
 
-    radius: int = Field(
-        56, ge=0, le=128, description="largest Hamming distance of 256-bit hashes that is searched, bit"
-    )
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
-    min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
-    shortlist: int = Field(
-        100, ge=0, description="images of each benchmark, of the nearest embeddings, whose details are compared"
-    )
-    most_candidates: int = Field(
-        8, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
-    )
     min_agreement: float = Field(
         0.5, ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
     )
@@ -85,19 +69,6 @@ class Match(NamedTuple):
     evidence: dict[str, Any]
 
 
-class Candidate(NamedTuple):
-    """A pair that the search proposes: a row of the corpus part, a row of the views, how near, the corpus' region."""
-
-    row: int
-    seen: int
-    cosine: float | None
-    region: str
-    distance: int | None
-
-
-_row = attrgetter("row")
-
-
 def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table], pa.Table]:
     """Load the benchmarks' views into indexes, once a worker: `match(signatures)` -> contract `contamination`."""
     benchmark = Benchmark(views, settings.engine)
@@ -117,7 +88,7 @@ def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table
                 found[pair] = verified
         tried = set(found)
         proposed = (candidate for _, candidate in sorted(unsure.items()))
-        for candidate in merge(proposed, embeddings_near(corpus, benchmark, settings), key=_row):
+        for candidate in merge(proposed, embeddings_near(corpus, benchmark, settings), key=attrgetter("row")):
             pair = candidate.row, benchmark.image[candidate.seen]
             verified = None if pair in tried else _by_alignment(corpus, benchmark, candidate, limits[pair[1]])
             tried.add(pair)
@@ -159,76 +130,11 @@ _NEARLY_ALL = 0.97
 """Alignment is no more exact than this; less is not worth the words."""
 
 
-class Corpus:
-    """The columns of a part that pairs are verified with."""
-
-    def __init__(self, signatures: pa.Table) -> None:
-        self.signatures = signatures
-        self.thumbnails = matrix(signatures["thumbnail"])
-        self.previews = signatures["preview"]
-        self.sizes = list(zip(signatures["width"].to_pylist(), signatures["height"].to_pylist(), strict=True))
-        self._portraits: dict[int, Portrait | None] = {}
-
-    def portrait(self, row: int) -> Portrait | None:
-        """The portrait of a row's preview; the last two are remembered, since candidates come row by row."""
-        if row not in self._portraits:
-            self._portraits = dict([*self._portraits.items()][-1:])
-            self._portraits[row] = opened(self.previews[row].as_py())
-        return self._portraits[row]
-
-
 def _byte_equal(signatures: pa.Table, benchmark: Benchmark) -> Iterator[Match]:
     same = {"kind": "byte_equal", "view": "whole~whole", "distance": 0, **BYTES._asdict()}
     for row, digest in enumerate(signatures["sha256"].to_pylist()):
         for seen in benchmark.by_bytes.get(digest, ()):
             yield Match(row, benchmark.image[seen], same)
-
-
-def hashes_near(corpus: Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
-    """The corpus' whole and square against all hashed views; its quarters against whole upright images only."""
-    for region in _REGIONS:
-        index = benchmark.upright if region in QUARTERS else benchmark.hashes
-        rows, hashes = present(corpus.signatures[f"hash256_{region}"])
-        pairs = index.search.within(hashes, settings.radius)
-        for query, seen, distance in zip(
-            rows[pairs.query].tolist(), index.rows[pairs.reference].tolist(), pairs.distance.tolist(), strict=True
-        ):
-            yield Candidate(query, seen, None, region, distance)
-
-
-def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: ContaminationSettings) -> Iterator[Candidate]:
-    """Row by row, of each benchmark the `most_candidates` of a shortlist of images: see `curate.ops.local`."""
-    rows, embeddings = vectors(corpus.signatures["embedding"])
-    if not len(rows):
-        return
-    near = []
-    for its in benchmark.embeddings:
-        pairs = its.search.nearest(embeddings, its.image, settings.shortlist, settings.min_cosine)
-        ends = np.searchsorted(pairs.query, np.arange(len(rows) + 1))
-        near.append((its.rows[pairs.reference].tolist(), pairs.cosine.tolist(), ends.tolist()))
-    for query, row in enumerate(rows.tolist()):
-        for seen, cosine, ends in near:
-            mine = slice(ends[query], ends[query + 1])
-            listed = [Candidate(row, *one, "whole", None) for one in zip(seen[mine], cosine[mine], strict=True)]
-            yield from _by_turns(corpus, benchmark, listed, settings.most_candidates)
-
-
-def _by_turns(corpus: Corpus, benchmark: Benchmark, listed: list[Candidate], most: int) -> list[Candidate]:
-    """Of the images on a sample's shortlist, the nearest first: by turns the nearest, and that with the most details.
-
-    Of equally many the nearer. All of a short list, and the nearest where the sample has no preview.
-    """
-    portrait = corpus.portrait(listed[0].row) if len(listed) > most else None
-    if portrait is None:
-        return listed[:most]
-    mine = codes(portrait.features)
-    details = [benchmark.details(benchmark.image[candidate.seen]) for candidate in listed]
-    found = shared(mine, [ways for image in details for ways in image])
-    each = np.array([len(image) for image in details])
-    most_shared = np.array([found[end - n : end].max(initial=0) for n, end in zip(each, each.cumsum(), strict=True)])
-    others = np.argsort(-most_shared, kind="stable").tolist()
-    turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
-    return [listed[number] for number in islice(turns, most)]
 
 
 def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float | None:
