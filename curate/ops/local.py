@@ -19,6 +19,8 @@ MOST = 100
 """Codes of a picture: those of its strongest features."""
 WIDTH = 16
 """Bytes of a code."""
+_AT_ONCE = 16
+"""Codes compared at a time, with thousands: as many as stay in a processor's cache."""
 _REACH = 10.0
 """Hamming distance at which a detail counts 1/e. Those of strangers are rarely within 20 bits, of copies mostly."""
 _FEATURE = 128
@@ -50,11 +52,13 @@ def shared(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.
     found = np.zeros(len(counts))
     if not len(mine) or not len(theirs):
         return found
-    a, b = _words(mine), _words(theirs)
-    far = np.bitwise_count(a[:, None, 0] ^ b[None, :, 0]) + np.bitwise_count(a[:, None, 1] ^ b[None, :, 1])
+    first, second = np.ascontiguousarray(_words(theirs).T)
     some = np.flatnonzero(counts)
-    nearest = np.minimum.reduceat(far, (np.cumsum(counts) - counts)[some], axis=1)
-    found[some] = _WEIGHTS[nearest].sum(axis=0)
+    starts = (np.cumsum(counts) - counts)[some]
+    for start in range(0, len(mine), _AT_ONCE):
+        a, b = _words(mine)[start : start + _AT_ONCE].T
+        far = np.bitwise_count(a[:, None] ^ first) + np.bitwise_count(b[:, None] ^ second)
+        found[some] += _WEIGHTS[np.minimum.reduceat(far, starts, axis=1)].sum(axis=0)
     return found
 
 
