@@ -48,7 +48,8 @@ class Corpora(NamedTuple):
 
 def work(run: RunFile, store: Store, watch: Watch) -> Compared:
     """Plant, clean, train and judge; writes `RUN/pretrain/compare/`. Finished trainings are not made again."""
-    if store.read_json("clean", "manifest.json") is None:
+    clean = store.read_json("clean", "manifest.json")
+    if clean is None:
         raise CurateError(f"{store.path('clean')}: not finished, so nothing can be planted in it; finish the run first")
     benchmarks = planting.read(run)
     if not benchmarks:
@@ -58,7 +59,8 @@ def work(run: RunFile, store: Store, watch: Watch) -> Compared:
     told = Told(watch, "compare", total)
     outcomes = [one for share in given.shares for one in _of_share(run, store, benchmarks, share, told)]
     scales = _scales(run, store, benchmarks, told)
-    result = Compared(store.path("pretrain", "compare"), run.pretrain.objective, given.seeds, tuple(outcomes), scales)
+    folder, objective = store.path("pretrain", "compare"), run.pretrain.objective
+    result = Compared(folder, clean["content"], objective, given.seeds, tuple(outcomes), scales)
     store.write_bytes(compare_plots.outcomes(result), "pretrain", "compare", "compare.png")
     if scales:
         store.write_bytes(compare_plots.scales(result), "pretrain", "compare", "scales.png")

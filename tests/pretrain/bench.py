@@ -57,8 +57,7 @@ def main() -> None:
     with watching(console) as watch:
         found = pretrain(run, store, watch) if given.which == "learns" else compare(run, store, watch)
     console.print(found)
-    if given.which == "learns":
-        say_report(console, run, store)
+    say_report(console, run, store)
     used = resource.getrusage(resource.RUSAGE_SELF)
     console.print(f"{time.monotonic() - began:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of CPU")
 
