@@ -138,7 +138,7 @@ def _result(run: RunFile, store: Store, opened: Opened, judged: list[Judged], pr
         parameters=sum(p.numel() for p in opened.state.kept.vit.parameters()),
         steps=opened.state.step,
         speed=_speed([each.curve for each in judged], settings, name_of(device), processes),
-        samples=Samples(len(index.train), len(index.held), opened.batches.skipped()),
+        samples=Samples(len(index.train), len(index.held), opened.batches.skipped(), run.duplicates.near),
         losses=tuple(curve.losses),
         rates=tuple(curve.rates),
         gradients=tuple(curve.gradients),

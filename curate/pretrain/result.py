@@ -42,11 +42,15 @@ class Probe:
 
 @dataclass(frozen=True)
 class Samples:
-    """How many samples of the clean shards are trained on, how many are held out, and how many neither, by reason."""
+    """How many samples of the clean shards are trained on, how many are held out, and how many neither, by reason.
+
+    `checked` when the run dropped near duplicates: then no picture that is held out is also trained on.
+    """
 
     used: int
     held_out: int
     skipped: dict[str, int]
+    checked: bool
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ class PretrainResult:
         rate = f"{self.speed.images_per_second:,.0f} images/s on {where}"
         table.add_row("speed", f"{rate}, {self.speed.seconds:.0f} s, {waiting}{mfu}")
         skipped = "".join(f", {count:,} skipped for {why}" for why, count in self.samples.skipped.items() if count)
-        out = f", {self.samples.held_out:,} held out" if self.samples.held_out else ""
+        doubt = "" if self.samples.checked else " (near duplicates were not looked for)"
+        out = f", {self.samples.held_out:,} held out{doubt}" if self.samples.held_out else ""
         table.add_row("samples", f"{self.samples.used:,} used{out}{skipped}")
         add_probes(table, self.probe, self.not_probed)
         return table
