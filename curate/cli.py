@@ -212,10 +212,13 @@ def pretrain(
     run: RunArgument,
     on: On = "local",
     compare: Annotated[
-        bool, typer.Option("--compare", help="Train on a dirty, a clean and a randomly thinned corpus, and compare.")
+        bool, typer.Option("--compare", help="Plant benchmark images; train on dirty, clean, thinned data instead.")
     ] = False,
 ) -> None:
-    """Train a small ViT on the clean shards, going on where it was, and probe it against chance and raw pixels."""
+    """Train a small ViT on a run's clean shards, going on where it was, and probe it against chance and raw pixels.
+
+    How is said in the run file, under `pretrain`. RUN/pretrain has the checkpoint, the report curves and probes.
+    """
     from curate.display import show_compare, show_pretrain
     from curate.pretrain import open_trained
 
@@ -231,12 +234,15 @@ def probe(
         str, typer.Argument(help="A checkpoint.safetensors of `curate pretrain`.", show_default=False)
     ],
     benchmark: Annotated[list[str], typer.Option(help="NAME=PATH: labelled images; may be given more than once.")],
-    shots: Annotated[list[int], typer.Option(help="Images a class of the few-shot probes.")] = [1, 5, 10, 25],  # noqa: B006
+    shots: Annotated[list[int], typer.Option(help="Images a class to fit on; may be repeated.")] = [1, 5, 10, 25],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=2, help="Draws of each probe.")] = 3,
     finetune_steps: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning on 800 images; 0 for none.")] = 0,
     image_size: Annotated[int | None, typer.Option(help="Another side than it was trained on, px.")] = None,
 ) -> None:
-    """Probe a trained net on benchmarks: few-shot, nearest neighbours, linear, zero-shot, and fine-tuned if asked."""
+    """Say what a trained net's features are good for on labelled images, against chance, raw pixels and no training.
+
+    Few-shot ridge, nearest neighbours, linear; zero-shot where it was trained on captions; fine-tuned if asked.
+    """
     from curate.pretrain.probing import Asked
     from curate.pretrain.probing import probe as measure
 

@@ -146,9 +146,10 @@ def show_pretrain(console: Console, settings: RunFile, store: Store, on: str = "
 
 
 def show_compare(console: Console, settings: RunFile, store: Store) -> None:
-    """Compare trainings on dirty, clean and randomly thinned data, with progress on the terminal."""
+    """Compare trainings on dirty, clean and randomly thinned data, then write the report again, now with the gap."""
     from curate.pretrain import compare
 
     with watching(console) as watch:
         result = compare(settings, store, watch)
     console.print(result)
+    say_report(console, settings, store)

@@ -23,6 +23,7 @@ from curate.pretrain.index import ALONE, Chosen
 from curate.pretrain.job import Opened, device_of, ready
 from curate.pretrain.planting import Benchmark, Planted
 from curate.pretrain.train import Place, train
+from curate.pretrain.trainings import Told
 from curate.pretrain.zeroshot import classify
 from curate.progress import Progress, Watch
 from curate.runfile import RunFile
@@ -47,16 +48,19 @@ class Corpora(NamedTuple):
 
 def work(run: RunFile, store: Store, watch: Watch) -> Compared:
     """Plant, clean, train and judge; writes `RUN/pretrain/compare/`. Finished trainings are not made again."""
-    if store.read_json("clean", "manifest.json") is None:
+    clean = store.read_json("clean", "manifest.json")
+    if clean is None:
         raise CurateError(f"{store.path('clean')}: not finished, so nothing can be planted in it; finish the run first")
     benchmarks = planting.read(run)
     if not benchmarks:
         raise CurateError(f"{run.out}: no benchmark with labels, so there is no accuracy to compare")
     given = run.pretrain.compare
-    told = _Told(watch, len(given.shares) * 3 * given.seeds + len(given.subsets) * len(given.models) * given.seeds)
+    total = (len(given.shares) * len(KINDS) + len(given.subsets) * len(given.models)) * given.seeds
+    told = Told(watch, "compare", total)
     outcomes = [one for share in given.shares for one in _of_share(run, store, benchmarks, share, told)]
     scales = _scales(run, store, benchmarks, told)
-    result = Compared(store.path("pretrain", "compare"), run.pretrain.objective, given.seeds, tuple(outcomes), scales)
+    folder, objective = store.path("pretrain", "compare"), run.pretrain.objective
+    result = Compared(folder, clean["content"], objective, given.seeds, tuple(outcomes), scales)
     store.write_bytes(compare_plots.outcomes(result), "pretrain", "compare", "compare.png")
     if scales:
         store.write_bytes(compare_plots.scales(result), "pretrain", "compare", "scales.png")
@@ -65,26 +69,7 @@ def work(run: RunFile, store: Store, watch: Watch) -> Compared:
     return result
 
 
-class _Told:
-    """Counts trainings for whoever watches."""
-
-    def __init__(self, watch: Watch, total: int) -> None:
-        self.watch, self._total, self._done, self._images, self._seconds = watch, total, 0, 0, 0.0
-
-    def __call__(self, at: Progress) -> None:
-        note = f"{at.done} of {at.parts} steps, {at.note}"
-        rows, seconds = self._images + at.rows, self._seconds + at.seconds
-        if at.ended:
-            self._done, self._images, self._seconds = self._done + 1, rows, seconds
-        self.watch(Progress("compare", self._done, self._total, rows, seconds, unit="trainings", note=note))
-
-    def end(self) -> None:
-        self.watch(
-            Progress("compare", self._done, self._total, self._images, self._seconds, ended=True, unit="trainings")
-        )
-
-
-def _of_share(run: RunFile, store: Store, benchmarks: list[Benchmark], share: float, told: _Told) -> list[Outcome]:
+def _of_share(run: RunFile, store: Store, benchmarks: list[Benchmark], share: float, told: Told) -> list[Outcome]:
     """What became of each benchmark when a share of its images was planted."""
     folder = f"share-{share:g}"
     planted = planting.plant(run, store, benchmarks, share, folder)
@@ -124,9 +109,7 @@ def _samples(run: RunFile) -> int:
     return int((Store(run.out).read_json("clean", "manifest.json") or {})["count"])
 
 
-def _accuracy(
-    corpora: Corpora, kind: str, seed: int, benchmarks: list[Benchmark], told: _Told
-) -> dict[str, list[bool]]:
+def _accuracy(corpora: Corpora, kind: str, seed: int, benchmarks: list[Benchmark], told: Told) -> dict[str, list[bool]]:
     """Which images of each benchmark a training of this kind and seed tells right; read back if it was made before."""
     run = corpora.clean if kind == "clean" else corpora.dirty
     chosen = thinned(_samples(run), corpora.dropped, seed) if kind == "random" else None
@@ -203,7 +186,7 @@ def _right(opened: Opened, benchmark: Benchmark) -> NDArray[np.bool_]:
     return np.array([a == b for a, b in zip(said, benchmark.labels, strict=True)], bool)
 
 
-def _scales(run: RunFile, store: Store, benchmarks: list[Benchmark], told: _Told) -> tuple[Scale, ...]:
+def _scales(run: RunFile, store: Store, benchmarks: list[Benchmark], told: Told) -> tuple[Scale, ...]:
     """The second curve: accuracy of each model on each share of the clean samples, over the seeds."""
     given = run.pretrain.compare
     found = []

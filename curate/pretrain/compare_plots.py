@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from curate.pretrain.compared import KINDS, Compared
 from curate.pretrain.pictures import AFTER, BEFORE, GREY, png, soften
@@ -30,6 +31,8 @@ def outcomes(result: Compared) -> bytes:
                 axes.errorbar(*_bars(points), color=_COLOURS[kind], label=kind, fmt="o", capsize=3)
             axes.axhline(0, color=GREY, linewidth=0.8)
             axes.set_xticks(range(len(shares)), [f"{share:.0%}" for share in shares])
+            axes.set_xlim(-0.5, len(shares) - 0.5)
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.set(title=name, xlabel="images planted", ylabel="contaminated less untouched")
             axes.title.set_color(GREY)
             axes.legend(labelcolor=GREY, frameon=False)
@@ -49,6 +52,8 @@ def scales(result: Compared) -> bytes:
                 points = [(s.subset, s.accuracy) for s in result.scales if (s.benchmark, s.model) == (name, model)]
                 axes.errorbar(*_bars(points), label=f"ViT-{model}", fmt="o-", capsize=3)
             axes.set(title=name, xlabel="share of the clean samples", ylabel="accuracy")
+            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.title.set_color(GREY)
             axes.legend(labelcolor=GREY, frameon=False)
             soften(axes)

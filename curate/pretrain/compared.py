@@ -129,9 +129,13 @@ def verdict(found: Estimate | None) -> str:
 
 @dataclass(frozen=True)
 class Compared:
-    """The whole experiment; `compare/summary.json` holds the same, `compare.png` and `scales.png` show it."""
+    """The whole experiment, on which clean shards (`clean`, digest of their content).
+
+    `compare/summary.json` holds the same, `compare.png` and `scales.png` show it.
+    """
 
     folder: str
+    clean: str
     objective: str
     seeds: int
     outcomes: tuple[Outcome, ...]

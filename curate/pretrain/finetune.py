@@ -46,13 +46,14 @@ def probe(name: str, opened: Checkpoint, pictures: Iterator[tuple[str, Pixels]])
     known = {label: at for at, label in enumerate(classes)}
     given = Given(np.stack(pixels), np.array([known[label] for label in labels]), opened.settings.finetune_steps)
     nets = {"untrained": opened.before, "trained": opened.net.vit}
-    seeds = range(opened.settings.probe_seeds)
+    count = opened.settings.probe_seeds
+    seeds = range(opened.settings.seed * count, (opened.settings.seed + 1) * count)
     scores = {net: [tuned(vit, given, seed) for seed in seeds] for net, vit in nets.items()}
     gain = estimate([b - a for a, b in zip(scores["untrained"], scores["trained"], strict=True)], least=-1)
     used = min(_USED, len(labels) // 2)
     by_net = {net: estimate(each) for net, each in scores.items()}
     method = f"fine-tuned on {used}"
-    return [Probe(name, method, len(classes), len(labels) - used, len(seeds), 1 / len(classes), by_net, gain)]
+    return [Probe(name, method, len(classes), len(labels) - used, count, 1 / len(classes), by_net, gain)]
 
 
 def tuned(vit: VisionTransformer, given: Given, seed: int) -> float:

@@ -28,6 +28,7 @@ from curate.pretrain.result import PretrainResult, Probe, Samples, Speed
 from curate.pretrain.settings import PretrainSettings
 from curate.pretrain.state import Curve, State
 from curate.pretrain.train import Place, loss_of, name_of, train
+from curate.pretrain.trainings import Told, together
 from curate.progress import Watch
 from curate.runfile import RunFile
 from curate.store import Store, digest_of
@@ -48,20 +49,40 @@ class Opened(NamedTuple):
     """The ViT with its first, random weights."""
 
 
-def work(run: RunFile, store: Store, watch: Watch, on: str = "local") -> PretrainResult:
-    """Train, probe, write; the result. The global seed of torch is as before when it returns."""
-    settings = run.pretrain
-    if on == "local":
-        opened = ready(run, store)
-        train(opened.state, opened.goal, opened.batches, settings, Place(device_of(settings), ALONE, store), watch)
-    else:
-        from curate.pretrain import workers  # here: it needs ray
+class Judged(NamedTuple):
+    """What is reported of every training: how it went, its probes, and why a benchmark has none."""
 
-        workers.run(run, store, watch, on)
-        opened = ready(run, store)
-    result = _result(run, store, opened, settings.workers if on != "local" else 1)
+    curve: Curve
+    probe: list[Probe]
+    not_probed: dict[str, str]
+
+
+def work(run: RunFile, store: Store, watch: Watch, on: str = "local") -> PretrainResult:
+    """Train as often as asked, probe, write; the result. The global seed of torch is as before when it returns."""
+    count, seed = run.pretrain.trainings, run.pretrain.seed
+    told = Told(watch, "pretrain", count) if count > 1 else None
+    opened = _trained(run, store, told or watch, on)
+    judged = [_judged(run, opened)]
+    for another in range(seed + 1, seed + count):
+        changed = run.model_copy(update={"pretrain": run.pretrain.model_copy(update={"seed": another})})
+        judged.append(_judged(changed, _trained(changed, store, told or watch, on)))
+    if told:
+        told.end()
+    result = _result(run, store, opened, judged, run.pretrain.workers if on != "local" else 1)
     _write(store, result, opened.state.kept, opened.data.classes)
     return result
+
+
+def _trained(run: RunFile, store: Store, watch: Watch, on: str) -> Opened:
+    """One training, to its end."""
+    if on == "local":
+        opened, place = ready(run, store), Place(device_of(run.pretrain), ALONE, store)
+        train(opened.state, opened.goal, opened.batches, run.pretrain, place, watch)
+        return opened
+    from curate.pretrain import workers  # here: it needs ray
+
+    workers.run(run, store, watch, on)
+    return ready(run, store)
 
 
 def ready(run: RunFile, store: Store, world: World = ALONE, chosen: Chosen | None = None) -> Opened:
@@ -100,13 +121,11 @@ def device_of(settings: PretrainSettings, world: World = ALONE) -> torch.device:
     return torch.device("cuda", world.rank % torch.cuda.device_count())
 
 
-def _result(run: RunFile, store: Store, opened: Opened, processes: int) -> PretrainResult:
+def _result(run: RunFile, store: Store, opened: Opened, judged: list[Judged], processes: int) -> PretrainResult:
     settings, curve, index = run.pretrain, opened.state.curve, opened.data
     device = device_of(settings)
-    before, after = opened.before.to(device), opened.state.kept.vit
-    probe, not_probed = _probes(run, opened, before, after)
     manifest = store.read_json("clean", "manifest.json") or {}
-    drawn = _drawn(opened, settings, before, after)
+    drawn = _drawn(opened, settings)
     for name, png in drawn.items():
         store.write_bytes(png, "pretrain", f"{name}.png")
     return PretrainResult(
@@ -116,16 +135,16 @@ def _result(run: RunFile, store: Store, opened: Opened, processes: int) -> Pretr
         versions={name: version for name in _LIBRARIES if (version := _version(name))},
         device=name_of(device),
         workers=processes,
-        parameters=sum(p.numel() for p in after.parameters()),
+        parameters=sum(p.numel() for p in opened.state.kept.vit.parameters()),
         steps=opened.state.step,
-        speed=_speed(curve, settings, name_of(device), processes),
-        samples=Samples(len(index.train), len(index.held), opened.batches.skipped()),
+        speed=_speed([each.curve for each in judged], settings, name_of(device), processes),
+        samples=Samples(len(index.train), len(index.held), opened.batches.skipped(), run.duplicates.near),
         losses=tuple(curve.losses),
         rates=tuple(curve.rates),
         gradients=tuple(curve.gradients),
         held_out_loss=_held_out_loss(opened, settings, device),
-        probe=tuple(probe),
-        not_probed=not_probed,
+        probe=tuple(together([each.probe for each in judged])),
+        not_probed=judged[0].not_probed,
         pictures={name: f"{name}.png" for name in drawn},
     )
 
@@ -137,18 +156,18 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _speed(curve: Curve, settings: PretrainSettings, device: str, devices: int) -> Speed:
-    seconds = max(curve.seconds, 1e-9)
-    rate = curve.images / seconds
+def _speed(curves: list[Curve], settings: PretrainSettings, device: str, devices: int) -> Speed:
+    seconds = max(sum(curve.seconds for curve in curves), 1e-9)
+    rate = sum(curve.images for curve in curves) / seconds
+    waited = sum(sum(curve.waits) for curve in curves)
     mfu = speed.used(settings, rate, device, devices)
-    return Speed(round(seconds, 3), round(rate, 1), round(sum(curve.waits) / seconds, 4), mfu)
+    return Speed(round(seconds, 3), round(rate, 1), round(waited / seconds, 4), mfu)
 
 
-def _probes(
-    run: RunFile, opened: Opened, before: VisionTransformer, after: VisionTransformer
-) -> tuple[list[Probe], dict[str, str]]:
-    """Probes of all benchmarks that allow one, and of the held-out split; and why the others do not."""
+def _judged(run: RunFile, opened: Opened) -> Judged:
+    """Probes of all benchmarks that allow one, and of the held-out split."""
     settings, done = run.pretrain, list[Probe]()
+    before, after = opened.before.to(device_of(settings)), opened.state.kept.vit
     not_probed: dict[str, str] = {}
     net = Checkpoint(opened.state.kept, before, opened.goal, settings, opened.data.classes)
     for name, where in sorted(run.benchmarks.items()):
@@ -161,7 +180,7 @@ def _probes(
         each, why_not = probes("held out", see(_labelled(opened, rows, settings), nets, held), settings)
         done += each
         not_probed |= {"held out": why_not} if why_not else {}
-    return done, not_probed
+    return Judged(opened.state.curve, done, not_probed)
 
 
 def _of_split(opened: Opened) -> tuple[list[int], NDArray[np.bool_]]:
@@ -195,9 +214,7 @@ def _held_out_loss(opened: Opened, settings: PretrainSettings, device: torch.dev
     return math.fsum(n * loss for n, loss in losses) / seen if seen else None
 
 
-def _drawn(
-    opened: Opened, settings: PretrainSettings, before: VisionTransformer, after: VisionTransformer
-) -> dict[str, bytes]:
+def _drawn(opened: Opened, settings: PretrainSettings) -> dict[str, bytes]:
     """Pictures by name, of samples from all over the held-out ones if there are any; none without matplotlib."""
     try:
         from curate.pretrain import pictures
@@ -208,7 +225,7 @@ def _drawn(
     found = [pixels for pixels in opened.batches.squares(spread, settings.image_size) if pixels is not None]
     side = settings.image_size
     shown = np.random.default_rng(settings.seed).permutation(np.stack(found)) if found else np.empty((0, side, side, 3))
-    return pictures.draw(opened.state.curve, settings, before, after, shown.astype(np.uint8))
+    return pictures.draw(opened.state.curve, settings, opened.before, opened.state.kept.vit, shown.astype(np.uint8))
 
 
 def _write(store: Store, result: PretrainResult, model: nn.Module, classes: list[str]) -> None:

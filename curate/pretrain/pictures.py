@@ -45,12 +45,14 @@ def draw(
 
 
 def loss(curve: Curve) -> bytes:
-    """Loss and learning rate over the steps."""
+    """Loss over the steps, with its running mean over a twentieth of them, and learning rate."""
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot(xlabel="step", ylabel="loss")
         steps = range(1, len(curve.losses) + 1)
-        axes.plot(steps, curve.losses, color=AFTER, linewidth=1.6)
+        window = max(1, len(curve.losses) // 20)
+        axes.plot(steps, curve.losses, color=AFTER, linewidth=0.8, alpha=0.45)
+        axes.plot(steps[window - 1 :], np.convolve(curve.losses, np.full(window, 1 / window), "valid"), color=AFTER)
         soften(axes)
         rates = axes.twinx()
         rates.plot(steps, curve.rates, color=GREY, linewidth=1, linestyle="--")

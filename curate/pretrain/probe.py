@@ -89,7 +89,8 @@ def _probe(name: str, method: str, seen: Seen, settings: PretrainSettings, shots
         return None
     held = None if seen.held is None else seen.held[keep]
     draws = 1 if shots is None and held is not None else settings.probe_seeds  # a split that is given is not drawn
-    splits = [fewshot.split(y, shots, seed, held) for seed in range(draws)]
+    seeds = range(settings.seed * draws, (settings.seed + 1) * draws)  # every training has draws of its own
+    splits = [fewshot.split(y, shots, seed, held) for seed in seeds]
     fit = _WHOLE.get(method, fewshot.few_shot)
     scores = {net: [fit(x[keep], y, rows) for rows in splits] for net, x in seen.features.items()}
     *_, before, after = scores.values()

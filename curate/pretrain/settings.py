@@ -41,6 +41,7 @@ class PretrainSettings(Settings):
             "hold",
             "stall",
             "workers",
+            "trainings",
             "shots",
             "probe_seeds",
             "finetune_steps",
@@ -78,7 +79,8 @@ class PretrainSettings(Settings):
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0 for none")
     diverged: float = Field(3.0, gt=1, description="stop when the loss stays this many times above the first one")
 
-    seed: int = Field(0, ge=0, description="of the weights, the order of the samples and the crops")
+    seed: int = Field(0, ge=0, description="of the weights, the order of the samples, the crops and the probes' draws")
+    trainings: int = Field(1, ge=1, description="so many, from as many seeds; the first one's checkpoint is kept")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "bf16", "float32"] = Field("auto", description="auto: bf16 autocast on a GPU")
     compile: Literal["no", "inductor", "aot_eager"] = Field("no", description="compile the model, with which backend")
@@ -89,7 +91,7 @@ class PretrainSettings(Settings):
     save_every: int = Field(500, ge=1, description="steps between two checkpoints to resume from")
 
     shots: tuple[int, ...] = Field((1, 5, 10, 25), description="images a class that the few-shot probes fit on")
-    probe_seeds: int = Field(3, ge=2, description="draws of each few-shot probe")
+    probe_seeds: int = Field(3, ge=2, description="draws of each few-shot probe, a training")
     finetune_steps: int = Field(0, ge=0, description="steps of fine-tuning on 800 images a benchmark; 0 for none")
     compare: CompareSettings = CompareSettings()
 

@@ -15,8 +15,6 @@ from curate.errors import CurateError, DigestError
 from curate.pretrain.settings import PretrainSettings
 from curate.store import Store
 
-FILE = ("pretrain", "state.pt")
-
 
 @dataclass
 class Curve:
@@ -38,6 +36,7 @@ class State:
 
     def __init__(self, model: nn.Module, settings: PretrainSettings, recipe: str) -> None:
         self.model, self.recipe, self.curve, self._settings = model, recipe, Curve(), settings
+        self._file = file_of(settings.seed)
         groups = param_groups_weight_decay(model, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
         average = get_ema_multi_avg_fn(settings.ema)
@@ -59,14 +58,14 @@ class State:
         torch.save(
             {**self._dicts(), "recipe": self.recipe, "curve": asdict(self.curve), "of": self._settings.steps}, file
         )
-        store.write_bytes(file.getvalue(), *FILE)
+        store.write_bytes(file.getvalue(), *self._file)
 
     def resume(self, store: Store) -> None:
         """Go on from what is saved, if anything is.
 
         CurateError when that is an unfinished training of other settings or other shards; a finished one gives way.
         """
-        saved = read(store)
+        saved = read(store, self._settings.seed)
         if saved is None:
             return
         done = len(saved["curve"]["losses"])
@@ -74,8 +73,8 @@ class State:
             if done >= saved["of"]:
                 return
             raise CurateError(
-                f"{store.path(*FILE)}: {done} of {saved['of']} steps were trained with other settings or on other "
-                "clean shards than these; take those again to go on, or delete the file to begin anew"
+                f"{store.path(*self._file)}: {done} of {saved['of']} steps were trained with other settings or on "
+                "other clean shards than these; take those again to go on, or delete the file to begin anew"
             )
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -88,16 +87,22 @@ class State:
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "average": average}
 
 
-def read(store: Store) -> dict[str, Any] | None:
-    """What is saved, without running code from the file; None when nothing is."""
+def file_of(seed: int) -> tuple[str, str]:
+    """Where in a store the state of the training from a seed is."""
+    return ("pretrain", f"state-{seed}.pt")
+
+
+def read(store: Store, seed: int) -> dict[str, Any] | None:
+    """What is saved of the training from a seed, without running code from the file; None when nothing is."""
+    file = file_of(seed)
     try:
-        data = store.fs.cat_file(store.path(*FILE))
+        data = store.fs.cat_file(store.path(*file))
     except FileNotFoundError:
         return None
     try:
         saved: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no one error for a broken file
         raise DigestError(
-            f"{store.path(*FILE)}: cannot be read ({type(error).__name__}); delete it to begin anew"
+            f"{store.path(*file)}: cannot be read ({type(error).__name__}); delete it to begin anew"
         ) from None
     return saved

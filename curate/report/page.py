@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from curate.pretrain.compared import verdict
+from curate.pretrain.result import Estimate
 from curate.report import audit_files, numbers, pictures, sidecars
 from curate.report.pairs import galleries
 from curate.report.shards import Shards
@@ -39,6 +41,7 @@ def write(run: RunFile, store: Store) -> str:
             galleries=shows,
             settings=list(_flat(run.model_dump(mode="json"))),
             pretrain=_pretraining(store),
+            compare=_comparison(store),
             style=_own("style.css"),
             script=_own("page.js", "pair.js", "review.js", "main.js"),
         )
@@ -67,7 +70,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": "{:,}".format, "percent": _percent}
+    environment.filters |= {"number": "{:,}".format, "percent": _percent, "verdict": _verdict}
     return environment
 
 
@@ -88,7 +91,29 @@ def _pretraining(store: Store) -> dict[str, Any] | None:
     found = store.read_json("pretrain", "summary.json")
     if found is None or "pictures" not in found:  # an older version's
         return None
-    drawn = {name: store.fs.cat_file(store.path("pretrain", file)) for name, file in found["pictures"].items()}
-    plots = {name: f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}" for name, png in drawn.items()}
+    plots = {name: _inline(store, "pretrain", file) for name, file in found["pictures"].items()}
+    return {**found, "plots": plots, "stale": _stale(store, found)}
+
+
+def _comparison(store: Store) -> dict[str, Any] | None:
+    """The summary of `--compare`, likewise."""
+    found = store.read_json("pretrain", "compare", "summary.json")
+    if found is None or "clean" not in found:  # an older version's
+        return None
+    drawn = ("compare", "scales") if found["scales"] else ("compare",)
+    plots = {name: _inline(store, "pretrain", "compare", f"{name}.png") for name in drawn}
+    return {**found, "plots": plots, "stale": _stale(store, found)}
+
+
+def _inline(store: Store, *path: str) -> str:
+    """A PNG of a run, as the page holds it."""
+    return f"data:image/png;base64,{base64.b64encode(store.fs.cat_file(store.path(*path))).decode('ascii')}"
+
+
+def _stale(store: Store, found: dict[str, Any]) -> bool:
     clean = store.read_json("clean", "manifest.json") or {}
-    return {**found, "plots": plots, "stale": found["clean"] != clean.get("content")}
+    return bool(found["clean"] != clean.get("content"))
+
+
+def _verdict(found: dict[str, float] | None) -> str:
+    return verdict(None if found is None else Estimate(**found))

@@ -62,10 +62,11 @@ def loose(**changes: Any) -> dict[str, Any]:
     }
 
 
-def finished(folder: Path, **changes: Any) -> Store:
-    """The run, up to its clean shards, with nothing trained on them yet."""
+def finished(folder: Path, *, anew: bool = True, **changes: Any) -> Store:
+    """The run, up to its clean shards; with nothing trained on them yet if `anew`."""
     store = made(folder, folder / "run", **loose(**changes))
-    store.delete("pretrain", "state.pt")
+    for file in (folder / "run").glob("pretrain/state-*.pt") if anew else ():
+        file.unlink()
     return store
 
 

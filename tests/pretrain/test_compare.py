@@ -18,6 +18,8 @@ from curate.pretrain.compare import first, thinned
 from curate.pretrain.compared import Compared, difference, mean, outcome, verdict
 from curate.pretrain.result import Estimate
 from curate.progress import Progress
+from curate.report import write_report
+from curate.store import Store
 from tests.runs import encoded, made, picture, quiet, settings
 
 LABELS = "ABCD"
@@ -85,6 +87,20 @@ def test_it_is_drawn_and_written_and_not_trained_twice(senseless: Path, found: C
     store = made(senseless, senseless / "run", **MEMORY)
     assert compare(settings(senseless, senseless / "run", **MEMORY), store, steps.append) == found
     assert sum(at.rows for at in steps) == 0
+
+
+def test_the_page_shows_it_and_says_when_it_is_stale(senseless: Path, found: Compared) -> None:
+    run, store = settings(senseless, senseless / "run", **MEMORY), Store(str(senseless / "run"))
+    page = Path(write_report(run, store)).read_text()
+    assert "24 of 80 images planted" in page
+    assert "<td>above zero</td>" in page
+    assert "<td>not told from none: the interval includes zero</td>" in page
+    assert "ViT-mu" in page
+    assert "compare again" not in page
+    assert found.clean == (store.read_json("clean", "manifest.json") or {})["content"]
+    summary = store.read_json("pretrain", "compare", "summary.json") or {}
+    store.write_json({**summary, "clean": "0" * 64}, "pretrain", "compare", "summary.json")
+    assert "compare again" in Path(write_report(run, store)).read_text()
 
 
 def test_without_labelled_benchmarks_there_is_nothing_to_compare(senseless: Path) -> None:

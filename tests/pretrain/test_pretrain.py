@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,9 @@ def test_every_way_of_training_learns(folder: Path, changes: dict[str, Any]) -> 
 def test_a_held_out_split_is_judged_and_never_trained_on(folder: Path) -> None:
     result = trained(folder, objective="label", label_field="colour", held_out=0.3)
     assert result.samples.used + result.samples.held_out == 48
+    assert result.samples.checked
+    doubted = replace(result, samples=replace(result.samples, checked=False)).__rich__()
+    assert "held out (near duplicates were not looked for)" in str(list(doubted.columns[1].cells))
     assert 5 < result.samples.held_out < 25
     assert result.held_out_loss is not None
     assert result.held_out_loss < math.log(4)

@@ -131,3 +131,12 @@ def test_probes_tell_a_net_that_sees_from_a_blind_one() -> None:
 )
 def test_probes_say_why_not(each: dict[str, int], why: str) -> None:
     assert probes("none", see(colours(each), NETS), FIVE) == ([], why)
+
+
+def test_every_training_is_probed_on_draws_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    noise = see(colours({"a": 30, "b": 30}), {net: lambda pixels: rng.normal(size=(len(pixels), 3)) for net in NETS})
+    first, again, second = (
+        probes("noise", noise, PretrainSettings(shots=(1,), seed=seed))[0][0].nets["trained"].mean for seed in (0, 0, 1)
+    )
+    assert first == again != second

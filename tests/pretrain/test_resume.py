@@ -66,9 +66,9 @@ taught(Path({str(folder)!r}), anew=False, watch=die, **{changes!r})
 
 def test_an_unfinished_training_of_other_settings_is_not_lost(folder: Path) -> None:
     taught(folder, steps=8, seconds=1e-6)
-    with pytest.raises(CurateError, match=r"state\.pt: 1 of 8 steps were trained with other settings"):
+    with pytest.raises(CurateError, match=r"state-0\.pt: 1 of 8 steps were trained with other settings"):
         taught(folder, anew=False, steps=8, learning_rate=0.1)
-    (folder / "run" / "pretrain" / "state.pt").write_bytes(b"half a file")
+    (folder / "run" / "pretrain" / "state-0.pt").write_bytes(b"half a file")
     with pytest.raises(DigestError, match="cannot be read"):
         taught(folder, anew=False, steps=8)
 
