@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from curate.ops.columns import vectors
 from curate.ops.verify import compare
 from curate.stages.benchmark import Benchmark
-from curate.stages.contamination import ContaminationSettings, alike
+from curate.stages.contamination import ContaminationSettings, alike, asks_support
 from curate.stages.proposals import Candidate, Corpus, embeddings_near, hashes_near
 
 LEAST_COSINE = 0.3
@@ -85,7 +85,7 @@ class Scorer:
     def _scored(self, corpus: Corpus, row: int, image: int, similarity: float) -> Scored:
         """Both scores of a pair; thumbnails that the alignment does not support count for nothing."""
         agreement = self._agreement(corpus, row, image)
-        weak = similarity < self._settings.sure_similarity and agreement < self._settings.min_support
+        weak = asks_support(corpus, row, similarity, self._settings) and agreement < self._settings.min_support
         return Scored(row, image, -1.0 if weak else similarity, agreement)
 
     def _agreement(self, corpus: Corpus, row: int, image: int) -> float:

@@ -128,6 +128,7 @@ TRANSFORMS = ("mirrored", "turned", "cut", "framed")
 """`framed`: it fills only part of the sample, as with a border, in a collage, or pasted on another picture."""
 
 
+_SMALL = 2 * SIDE
 _LEAST_TURN = 2.0
 _NEARLY_ALL = 0.97
 """Alignment is no more exact than this; less is not worth the words."""
@@ -181,13 +182,19 @@ def _shares(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, least: f
     return its.width * its.height, mine.width * mine.height
 
 
-def _supported(corpus: Corpus, benchmark: Benchmark, match: Match, settings: ContaminationSettings) -> bool:
-    """Whether thumbnails that are only rather alike have an alignment beside them; without previews they stand alone.
+def asks_support(corpus: Corpus, row: int, similarity: float, settings: ContaminationSettings) -> bool:
+    """Whether thumbnails that are only rather alike need an alignment beside them that agrees at least a little.
 
-    Plain garments of one cut reach .97. Of 1,904 copies by 12 edits that thumbnails verify two fall by this, of 1,210
-    of pictures of 32 px four; of strangers whose cosine is above .8 the alignments of 19 in 20 agree less.
+    Plain garments of one cut reach .97. Of strangers whose cosine is above .8 the alignments of 19 in 20 agree less
+    than `min_support`; of 1,904 copies by 12 edits two do, both of 32 px: of samples so small a thumbnail shows all.
     """
-    if match.evidence["verified_by"] == "bytes" or match.evidence["score"] >= settings.sure_similarity:
+    return similarity < settings.sure_similarity and min(corpus.sizes[row]) > _SMALL
+
+
+def _supported(corpus: Corpus, benchmark: Benchmark, match: Match, settings: ContaminationSettings) -> bool:
+    """Whether a match stands: without previews thumbnails stand alone."""
+    evidence = match.evidence
+    if evidence["verified_by"] == "bytes" or not asks_support(corpus, match.row, evidence["score"], settings):
         return True
     sample, image = corpus.portrait(match.row), benchmark.portraits(match.image)
     return sample is None or image is None or aligned(sample, image, settings.min_support) is not None
