@@ -95,26 +95,29 @@ def without_views(named: str) -> Callable[[pa.Table], pa.Table]:
 
 
 def without_columns(named: str) -> Callable[[pa.Table], pa.Table]:
-    """Empty the columns of the corpus' signatures whose name contains `named`."""
+    """Empty the columns of signatures or views whose name contains `named`."""
 
-    def change(signatures: pa.Table) -> pa.Table:
-        for number, field in enumerate(signatures.schema):
+    def change(table: pa.Table) -> pa.Table:
+        for number, field in enumerate(table.schema):
             if named in field.name:
-                signatures = signatures.set_column(number, field, pa.nulls(len(signatures), field.type))
-        return signatures
+                table = table.set_column(number, field, pa.nulls(len(table), field.type))
+        return table
 
     return change
 
 
 NEAREST = {"matching": ContaminationSettings(most_candidates=1)}
 """Of 60 images the nearest, as of 600 the nearest ten: else every image is a candidate, and no view is needed."""
-EMBEDDING, PREVIEW = without_columns("embedding"), without_columns("preview")
+EMBEDDING, PREVIEW, DETAILS = (without_columns(name) for name in ("embedding", "preview", "details"))
+BY_DETAILS = {"matching": ContaminationSettings(most_candidates=2)}
+"""By turns: of 60 images the nearest, and that with the most details."""
 
 PARTS = {
     "turned views": Part({"change_views": without_views("+rot"), **NEAREST}, ("quarter turn",)),
     "mirrored views": Part({"change_views": without_views("+mirror"), **NEAREST}, ("mirror",)),
     "tilted views": Part({"change_views": without_views("+tilt"), **NEAREST}, ("rotate 15 degrees",)),
     "crops": Part({"change_views": without_views("crop-"), **NEAREST}, ("crop to 30 %", "crop to 50 %")),
+    "details": Part({"change_views": DETAILS, **BY_DETAILS}, ("paste at half area",)),
     "hashes of quarters": Part({"change_signatures": without_columns("hash256_")}, ("tile of a collage",)),
     "the detector": Part({"change_signatures": EMBEDDING}, ("crop to 70 %", "10 % border", "paste at half area")),
     "alignment": Part({"change_signatures": PREVIEW}, ("crop to 50 %", "rotate 15 degrees", "three edits, 64 px")),

@@ -174,7 +174,7 @@ def _thresholds(name: str, found: Measured) -> Table:
 
 def _costs(found: Measured) -> Table:
     table = Table(title="What min_cosine costs: images proposed to be aligned, a sample", title_justify="left")
-    for column in ("min_cosine", "proposed", "aligned", "own image among them"):
+    for column in ("min_cosine", "proposed", "aligned at most", "own image on the shortlist"):
         table.add_column(column, justify="right")
     for c in found.costs:
         table.add_row(f"{c.min_cosine:.1f}", f"{c.proposed:,.2f}", f"{c.aligned:.2f}", f"{c.own:.1%}")

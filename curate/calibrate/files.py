@@ -12,6 +12,7 @@ from curate.errors import ConfigError, SourceError
 from curate.ops.embedding import content
 from curate.stages import contamination, signatures, views
 from curate.stages.contamination import ContaminationSettings, Thresholds
+from curate.stages.proposals import Proposing
 from curate.stages.signatures import SignaturesSettings
 
 VERSION = 1
@@ -35,9 +36,9 @@ def made_with(signing: SignaturesSettings, matching: ContaminationSettings) -> d
         "embedding": signing.embedding,
         "weights": weights,
         "min_contrast": signing.min_contrast,
-        "radius": matching.radius,
-        "min_cosine": matching.min_cosine,
-        "most_candidates": matching.most_candidates,
+        **{name: getattr(matching, name) for name in sorted(Proposing.model_fields)},
+        "sure_similarity": matching.sure_similarity,
+        "min_support": matching.min_support,
         "signatures version": signatures.VERSION,
         "views version": views.VERSION,
         "contamination version": contamination.VERSION,

@@ -33,9 +33,9 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Cost:
-    """What `min_cosine` costs and gives: images proposed a sample, and aligned after `most_candidates`; own images.
+    """What `min_cosine` costs and gives: images proposed a sample, and aligned at the most; own images.
 
-    `own` is the share of copies whose own image is among those aligned.
+    `own` is the share of copies whose own image is on the `shortlist`.
     """
 
     min_cosine: float
@@ -181,14 +181,14 @@ def _nearest(others: Sequence[Named], scorer: Scorer) -> Iterable[Stranger]:
 
 def _costs(scorer: Scorer, copies: Signed, corpus: Signed | None, matching: ContaminationSettings) -> Iterable[Cost]:
     """For a range of `min_cosine`; candidates are counted of the corpus, of the copies where there is none."""
-    if scorer.benchmark.embeddings is None:
+    if not scorer.benchmark.embeddings:
         return
     mine = scorer.near(copies.signatures)
     samples = scorer.near(corpus.signatures) if corpus else mine
     count = len(corpus.signatures) if corpus else len(copies.copies)
     names = [f"{n['shard']}:{n['key']}" for n in scorer.benchmark.names]
     right = np.array([names.index(copy.key) for copy in copies.copies])
-    own = (mine.image == right[mine.row]) & (_rank(mine) < matching.most_candidates)
+    own = (mine.image == right[mine.row]) & (_rank(mine) < matching.shortlist)
     few = _rank(samples) < matching.most_candidates
     for least in np.arange(LEAST_COSINE, 0.91, 0.1).round(1).tolist():
         near = samples.cosine >= np.float32(least)

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from curate.ops.columns import vectors
 from curate.ops.verify import compare
 from curate.stages.benchmark import Benchmark
-from curate.stages.contamination import Candidate, ContaminationSettings, Corpus, alike, embeddings_near, hashes_near
+from curate.stages.contamination import ContaminationSettings, alike, asks_support
+from curate.stages.proposals import Candidate, Corpus, embeddings_near, hashes_near
 
 LEAST_COSINE = 0.3
 """From which cosine on candidates are counted."""
-_ROWS = 64
-"""Samples whose candidates are counted at once."""
 _ALL_WAYS = 2.0
 """More than any agreement, so that no way to align a pair is left out because another did well enough."""
 
@@ -61,24 +60,17 @@ class Scorer:
         return [
             Scored(row, image, 1.0, 1.0)
             if (row, image) in equal
-            else Scored(row, image, similar[row, image], self._agreement(corpus, row, image))
+            else self._scored(corpus, row, image, similar[row, image])
             for row, image in sorted(similar.keys() | equal)
         ]
 
     def near(self, signatures: pa.Table) -> Proposed:
         """The images whose embeddings propose them, from a low cosine on and without a limit of their number."""
         rows, embeddings = vectors(signatures["embedding"])
-        images = np.array(self.benchmark.image, np.int64)
         found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-        index = self.benchmark.embeddings
-        for start in range(0, len(rows) if index else 0, _ROWS):
-            assert index
-            pairs = index.within(embeddings[start : start + _ROWS], LEAST_COSINE)
-            row, image = rows[start + pairs.query], images[index.rows[pairs.reference]]
-            order = np.lexsort((-pairs.cosine, image, row))
-            row, image, cosine = row[order], image[order], pairs.cosine[order]
-            first = np.r_[True, (row[1:] != row[:-1]) | (image[1:] != image[:-1])][: len(row)]
-            found.append((row[first], image[first], cosine[first]))
+        for its in self.benchmark.embeddings:
+            pairs = its.search.nearest(embeddings, its.image, len(self.benchmark.names), LEAST_COSINE)
+            found.append((rows[pairs.query], its.image[pairs.reference], pairs.cosine))
         return Proposed(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def _proposed(self, corpus: Corpus) -> Iterator[Candidate]:
@@ -89,6 +81,12 @@ class Scorer:
         for row, digest in enumerate(signatures["sha256"].to_pylist()):
             for seen in self.benchmark.by_bytes.get(digest, ()):
                 yield row, self.benchmark.image[seen]
+
+    def _scored(self, corpus: Corpus, row: int, image: int, similarity: float) -> Scored:
+        """Both scores of a pair; thumbnails that the alignment does not support count for nothing."""
+        agreement = self._agreement(corpus, row, image)
+        weak = asks_support(corpus, row, similarity, self._settings) and agreement < self._settings.min_support
+        return Scored(row, image, -1.0 if weak else similarity, agreement)
 
     def _agreement(self, corpus: Corpus, row: int, image: int) -> float:
         mine, its = corpus.portrait(row), self.benchmark.portraits(image)

@@ -49,7 +49,7 @@ class Portrait(NamedTuple):
     points: NDArray[np.float32]
     """Where the features are, (K, 2) px."""
     features: NDArray[np.float32]
-    """(K, 128), of unit length."""
+    """(K, 128), of unit length, the strongest first."""
 
 
 class Fit(NamedTuple):
@@ -182,7 +182,8 @@ def _described(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np
     found, features = _sift().detectAndCompute(grey, None)
     if features is None:
         return np.empty((0, 2), np.float32), np.empty((0, 128), np.float32)
-    points = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+    strongest = np.argsort([-point.response for point in found], kind="stable")
+    points, features = np.array([found[i].pt for i in strongest], np.float32).reshape(-1, 2), features[strongest]
     return points, np.sqrt(features / (np.abs(features).sum(axis=1, keepdims=True) + 1e-9)).astype(np.float32)
 
 

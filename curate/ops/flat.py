@@ -2,7 +2,8 @@
 
 An engine takes references (R, B) uint8, whose bits are compared, or (R, D) float32 of unit length. Its `near(queries,
 limit)` gives rows of queries and rows of references, each (P,) int64: all pairs within `limit` (bits: at the most;
-cosine: at the least) and, of vectors, a few that are not. `curate.ops.search` has the last word on each.
+cosine: at the least) and, of vectors, a few that are not. Its `top(queries, k)` gives the nearest of vectors, about.
+`curate.ops.search` has the last word on each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Near = tuple[NDArray[np.int64], NDArray[np.int64]]
+Top = tuple[NDArray[np.float32], NDArray[np.int64], float]
+"""Products (Q, K), the largest first, with these references (Q, K); how far off a product can be at the most."""
 BLOCK = {"cpu": 1 << 24, "cuda": 1 << 26}
 """Most values that torch computes at a time: 64 and 256 MiB of float32."""
 MOST = 2048
@@ -27,6 +30,9 @@ class Engine(Protocol):
 
     def near(self, queries: NDArray[Any], limit: float) -> Near:
         """All pairs within the limit, in any order."""
+
+    def top(self, queries: NDArray[np.float32], k: int) -> Top:
+        """The k references, of which there are at least so many, with the largest products."""
 
 
 def engine(name: str, references: NDArray[Any]) -> Engine:
@@ -64,6 +70,11 @@ class Faiss:
         ends, _, found = self.index.range_search(queries, told)
         return np.repeat(np.arange(len(queries)), np.diff(ends.astype(np.int64))), found
 
+    def top(self, queries: NDArray[np.float32], k: int) -> Top:
+        """The k references with the largest products."""
+        products, found = self.index.search(queries, k)
+        return products, found, slack(queries.shape[1])
+
 
 class FaissGpu:
     """FAISS's flat indexes on all GPUs. These only know the K nearest, so K grows until the last is beyond the limit;
@@ -97,6 +108,13 @@ class FaissGpu:
             found.append((left[query], reference))
         return _joined(found)
 
+    def top(self, queries: NDArray[np.float32], k: int) -> Top:
+        """The k references with the largest products."""
+        if k > MOST:
+            return self._cpu.top(queries, k)
+        products, found = self._gpu.search(queries, k)
+        return products, found, slack(queries.shape[1])
+
 
 class Torch:
     """Products of matrices, block by block: of float16 on a GPU, whose tensor cores multiply it; else of float32.
@@ -120,10 +138,7 @@ class Torch:
         """All pairs within the limit. At most BLOCK products, and BLOCK bits as floats, are in memory at a time."""
         width = queries.shape[1]
         stored, error = self._stored(queries)
-        if queries.dtype == np.uint8:
-            least = 8 * width - 2 * limit
-        else:
-            least = limit - slack(width) - error - (1 + error) * self._error
+        least = 8 * width - 2 * limit if queries.dtype == np.uint8 else limit - self._off(width, error)
         left = self._factors(stored)
         step = max(1, BLOCK[self._device] // max(len(queries), 8 * width))
         found: list[Near] = []
@@ -135,6 +150,25 @@ class Torch:
             query, reference = np.divmod(flat, len(right))
             found.append((query, reference + start))
         return _joined(found)
+
+    def top(self, queries: NDArray[np.float32], k: int) -> Top:
+        """The k references with the largest products. At most BLOCK products, or twice k a query, are in memory."""
+        torch = self._torch
+        left, error = self._stored(queries)
+        step = max(k, BLOCK[self._device] // max(1, len(queries)))
+        best = torch.empty((len(queries), 0), device=self._device)
+        rows = torch.empty((len(queries), 0), dtype=torch.int64, device=self._device)
+        for start in range(0, len(self._references), step):
+            products = self._product(left, self._references[start : start + step])
+            largest, at = products.topk(min(k, products.shape[1]), dim=1)
+            both, numbers = torch.cat([best, largest], dim=1), torch.cat([rows, at + start], dim=1)
+            best, kept = both.topk(min(k, both.shape[1]), dim=1)
+            rows = numbers.gather(1, kept)
+        return best.cpu().numpy(), rows.cpu().numpy(), self._off(queries.shape[1], error)
+
+    def _off(self, width: int, error: float) -> float:
+        """How far off a product can be, of queries that rounding moved by `error`."""
+        return slack(width) + error + (1 + error) * self._error
 
     def _stored(self, vectors: NDArray[Any]) -> tuple[Any, float]:
         """What is kept of vectors (bits as they are, floats rounded), and how far at most a vector is from that."""

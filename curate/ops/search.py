@@ -16,6 +16,9 @@ QUERIES = 4096
 VALUES = 1 << 17
 """Values that are float64 at a time: 1 MiB, which a processor's cache holds."""
 
+_RANKED, _MEMBERS = 1024, 4
+"""Queries that are ranked at a time; near references looked at first, in units of the groups that are asked for."""
+
 Scored = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]
 
 
@@ -75,6 +78,42 @@ class CosineIndex:
         _checked(queries, "float16", "float32", width=self._references.given.shape[1])
         return CosinePairs(*_sorted(self._scored(queries, least), np.dtype(np.float32)))
 
+    def nearest(
+        self, queries: NDArray[np.floating[Any]], group: NDArray[np.int64], most: int, least: float
+    ) -> CosinePairs:
+        """Of each query the `most` groups with the nearest members, and that member of each, at `least` or more.
+
+        `group`, (N,), says which group each reference is of. Sorted by query, then the nearest; the lesser row of
+        references wins ties.
+        """
+        _checked(queries, "float16", "float32", width=self._references.given.shape[1])
+        found = [CosinePairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
+        for start in range(0, len(queries), _RANKED):
+            block = _Vectors(queries[start : start + _RANKED])
+            if len(block.rows) and len(self._references.rows) and most:
+                query, reference, cosine = self._ranked(block, group[self._references.rows], most, least)
+                found.append(CosinePairs(start + block.rows[query], self._references.rows[reference], cosine))
+        pairs = CosinePairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        return _only(pairs, np.argsort(pairs.query, kind="stable"))
+
+    def _ranked(self, block: _Vectors, group: NDArray[np.int64], most: int, least: float) -> CosinePairs:
+        """More and more neighbours of each query, until what is beyond them cannot be among the `most` groups."""
+        left, wide, units = np.arange(len(block.rows)), min(_MEMBERS * most, len(group)), block.units()
+        done = []
+        while len(left):
+            products, reference, off = self._engine.top(units[left], wide)
+            query, place = np.nonzero(products >= least - off)
+            mine, its = left[query], reference[query, place]
+            cosine = block.cosines(mine, self._references, its)
+            pairs = _first_of_groups(CosinePairs(mine, its, cosine), group, most, least)
+            last = np.full(len(block.rows), least, np.float32)  # of queries with fewer groups all must be seen
+            number = _place(pairs.query)
+            last[pairs.query[number == most - 1]] = pairs.cosine[number == most - 1]
+            more = (products[:, -1] + off >= last[left]) & (wide < len(group))
+            done.append(_only(pairs, ~np.isin(pairs.query, left[more])))
+            left, wide = left[more], min(4 * wide, len(group))
+        return CosinePairs(*(np.concatenate(column) for column in zip(*done, strict=True)))
+
     def _scored(self, queries: NDArray[np.floating[Any]], least: float) -> Iterator[Scored]:
         for start in range(0, len(queries), QUERIES):
             block = _Vectors(queries[start : start + QUERIES])
@@ -110,6 +149,24 @@ class _Vectors:
             # one root of both squares: of a vector and itself it is exact, and the cosine 1
             cosines[part] = _dots(self.given[a], other.given[b]) / np.sqrt(self.squares[a] * other.squares[b])
         return cosines
+
+
+def _first_of_groups(pairs: CosinePairs, group: NDArray[np.int64], most: int, least: float) -> CosinePairs:
+    """Of each query, the nearest member of each of the `most` nearest groups: sorted by query, then the nearest."""
+    order = np.lexsort((pairs.reference, -pairs.cosine, pairs.query))
+    pairs = _only(pairs, order[pairs.cosine[order] >= np.float32(least)])
+    name = pairs.query * (group.max() + 1) + group[pairs.reference]
+    pairs = _only(pairs, np.sort(np.unique(name, return_index=True)[1]))
+    return _only(pairs, _place(pairs.query) < most)
+
+
+def _place(query: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of rows sorted by query, each one's place among those of its query: (P,) -> (P,)."""
+    return np.arange(len(query)) - np.searchsorted(query, query)
+
+
+def _only(pairs: CosinePairs, which: NDArray[Any]) -> CosinePairs:
+    return CosinePairs(pairs.query[which], pairs.reference[which], pairs.cosine[which])
 
 
 def cosines(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

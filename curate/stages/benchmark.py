@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
-from curate.ops.search import CosineIndex, CosinePairs, HammingIndex, Pairs
+from curate.ops.local import WIDTH, Codes, shared
+from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
-Found = TypeVar("Found", Pairs, CosinePairs)
 
-
-@dataclass(frozen=True)
-class Indexed(Generic[Found]):
-    """The views that have a hash, or an embedding: their rows among all views, (R,), and the search among them."""
+class Hashed(NamedTuple):
+    """The views that have a hash: their rows among all views, (R,), and the search among them."""
 
     rows: NDArray[np.int64]
-    within: Callable[[NDArray[Any], Any], Found]
+    search: HammingIndex
+
+
+class Embedded(NamedTuple):
+    """The views of one benchmark that have an embedding: their rows among all views, their images, (R,); the search."""
+
+    rows: NDArray[np.int64]
+    image: NDArray[np.int64]
+    search: CosineIndex
+
+
+class _Details:
+    """Codes of the local features of images in one view, by number."""
+
+    def __init__(self, stored: pa.ChunkedArray, rows: NDArray[np.int64]) -> None:
+        """`rows`, (I,), of the images in the column `details` of contract `views`; -1 for none."""
+        taken = stored.take(pa.array(rows, mask=rows < 0)).combine_chunks().fill_null(b"")
+        self._codes = np.frombuffer(b"".join(taken.to_pylist()), np.uint8).reshape(-1, WIDTH)
+        self._count = pc.binary_length(taken).to_numpy().astype(np.int64) // WIDTH
+        self._start = np.cumsum(self._count) - self._count
+
+    def of(self, images: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
+        """Codes of several images, one after another, (M, 16), and how many are of each, (S,)."""
+        count = self._count[images]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return self._codes[np.repeat(self._start[images], count) + within], count
 
 
 class Benchmark:
@@ -39,17 +62,26 @@ class Benchmark:
             if digest is not None:
                 self.by_bytes.setdefault(digest, []).append(row)
         rows, hashes = present(views["hash256"])
-        self.hashes = Indexed(rows, HammingIndex(hashes, engine).within)
+        self.hashes = Hashed(rows, HammingIndex(hashes, engine))
         upright = np.array([self._views[row] == "whole" for row in rows.tolist()], bool)
-        self.upright = Indexed(rows[upright], HammingIndex(hashes[upright], engine).within)
-        rows, embeddings = vectors(views["embedding"])
-        self.embeddings = Indexed(rows, CosineIndex(embeddings, engine).within) if len(rows) else None
+        self.upright = Hashed(rows[upright], HammingIndex(hashes[upright], engine))
+        self.embeddings = list(self._embedded(views["embedding"], engine))
         self._boxes = np.stack([views[name].to_numpy() for name in ("left", "top", "across", "down")], axis=1)
         self._rows = {(self.image[row], view): row for row, view in enumerate(self._views)}
         kept, thumbnails = present(views["thumbnail"])
         self._thumbnails: dict[int, NDArray[np.uint8]] = dict(zip(kept.tolist(), thumbnails, strict=True))
         self._previews = views["preview"]
+        self._details = [_Details(views["details"], self._rows_of(view)) for view in ("whole", "whole+mirror")]
         self._portraits = Portraits(lambda image: self._previews[self._rows[image, "whole"]].as_py())
+
+    def _embedded(self, embeddings: pa.ChunkedArray, engine: str) -> Iterator[Embedded]:
+        """One index a benchmark, so that what is found of one does not depend on which others are searched."""
+        rows, found = vectors(embeddings)
+        image = np.array(self.image, np.int64)[rows]
+        names = np.array([self.names[number]["benchmark"] for number in image.tolist()])
+        for name in sorted(set(names.tolist())):
+            its = np.flatnonzero(names == name)
+            yield Embedded(rows[its], image[its], CosineIndex(found[its], engine))
 
     def _numbered(self, views: pa.Table) -> list[int]:
         """Number the images, in `self.image` by view, in `self.names` by image; the first row of each."""
@@ -77,6 +109,15 @@ class Benchmark:
         """The upright thumbnail of a hashed view's region: (1024,) uint8."""
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
+
+    def shared_details(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How many details of a picture images have, as they are or mirrored: (K, 16) and (S,) -> (S,), 0 to K."""
+        upright, mirrored = (shared(mine, *details.of(images)) for details in self._details)
+        return np.maximum(upright, mirrored)
+
+    def _rows_of(self, view: str) -> NDArray[np.int64]:
+        """The row of this view of each image, -1 where it has none: (images,)."""
+        return np.array([self._rows.get((image, view), -1) for image in range(len(self.names))], np.int64)
 
     def whole(self, row: int) -> int:
         """The view of the whole image, upright, of which another view is given."""

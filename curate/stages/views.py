@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from curate.contracts import contract
 from curate.detector.pixels import squash
+from curate.ops.alignment import mirrored, portrait
+from curate.ops.evidence import decoded
 from curate.ops.hashing import phash256
+from curate.ops.local import codes
 from curate.ops.quality import contrast
 from curate.ops.views import TURNS, Box, benchmark_regions, cut, embedded_views, hashed, preview, thumbnail
 from curate.sources import Sample
 from curate.stages.signatures import SignaturesSettings, Signer, encoded, grey
 
-VERSION = 4
+VERSION = 5
 _ENLARGED = 2
 """Decoded so much larger than a corpus image that a crop to a third of the area has the pixels that are looked at."""
 
@@ -54,7 +57,10 @@ def _rows(signer: Signer, sample: Sample, min_contrast: float) -> list[Row]:
     for rows in (_hashed(dark, facts, min_contrast), _embedded(signer, pixels, facts)):
         for name, row in rows.items():
             found.setdefault(name, {**same, "view": name}).update(row)
-    found["whole"]["preview"] = encoded(preview(dark))
+    found["whole"]["preview"] = shown = encoded(preview(dark))
+    upright = portrait(decoded(shown))
+    for name, seen in (("whole", upright), ("whole+mirror", mirrored(upright))):
+        found[name]["details"] = codes(seen.features).tobytes()
     return list(found.values())
 
 

@@ -28,9 +28,10 @@ from curate.demo.pictures import KINDS
 from curate.ops.columns import present, vectors
 from curate.ops.views import QUARTERS
 from curate.sources import Sample
-from curate.stages import contamination, signatures, views
+from curate.stages import contamination, proposals, signatures, views
 from curate.stages.benchmark import Benchmark
-from curate.stages.contamination import CORPUS_COLUMNS, ContaminationSettings, Corpus
+from curate.stages.contamination import CORPUS_COLUMNS, ContaminationSettings
+from curate.stages.proposals import Corpus
 from curate.stages.signatures import SignaturesSettings
 from tests.pictures import encode
 
@@ -87,8 +88,8 @@ def _search(signed: pa.Table, seen: pa.Table) -> Work:
     settings = ContaminationSettings(engine="faiss")
     benchmark, corpus = Benchmark(seen, "faiss"), Corpus(signed)
     return lambda: [
-        *contamination.hashes_near(corpus, benchmark, settings),
-        *contamination.embeddings_near(corpus, benchmark, settings),
+        *proposals.hashes_near(corpus, benchmark, settings),
+        *proposals.embeddings_near(corpus, benchmark, settings),
     ]
 
 

@@ -150,7 +150,7 @@ def test_what_candidates_cost_is_counted_by_hand(folder: Path) -> None:
     vector = 0.65 * np.eye(8)[own] + 0.75 * np.eye(8)[(own + 1) % 8]
     signed = copies._replace(signatures=_embedded(copies.signatures, np.tile(vector, (24, 1))))
     for most, shares in ((5, [1, 1, 1, 1, 0, 0, 0]), (1, [0] * 7)):
-        settings = ContaminationSettings(most_candidates=most)
+        settings = ContaminationSettings(most_candidates=most, shortlist=most)
         found = measure(Scorer(settings, views), settings, signed, None, 1e-6)
         assert [cost.min_cosine for cost in found.costs] == [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
         assert [cost.proposed for cost in found.costs] == [2, 2, 2, 2, 1, 0, 0]

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -110,6 +110,36 @@ def test_cosines_are_found_as_by_float64(data: st.DataObject) -> None:
     assert found[0] == found[1] == sorted(found[0])
     assert sure.keys() <= {pair[:2] for pair in found[0]} <= possible.keys()
     assert all(abs(possible[q, r] - cosine) <= 1e-6 for q, r, cosine in found[0])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_the_nearest_groups_are_those_of_all_pairs(data: st.DataObject) -> None:
+    """Of few vectors, many of them the same, so that groups tie; more than are looked at first."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    few = rng.standard_normal((data.draw(st.integers(1, 8)), 4)).astype(np.float16)
+    references = few[rng.integers(0, len(few), data.draw(st.integers(1, 60)))]
+    group = rng.integers(0, data.draw(st.integers(1, 12)), len(references))
+    queries = np.concatenate([few, rng.standard_normal((3, 4)).astype(np.float16), np.zeros((1, 4), np.float16)])
+    most, least = data.draw(st.integers(0, 5)), data.draw(st.sampled_from([-1.0, 0.2, 0.9]))
+    for name in ("faiss", "torch"):
+        index = CosineIndex(references, name)
+        best: dict[int, dict[int, tuple[float, int]]] = {}
+        for query, reference, cosine in listed(index.within(queries, least)):
+            groups = best.setdefault(query, {})
+            of = int(group[reference])
+            groups[of] = min(groups.get(of, (2.0, 0)), (-cosine, reference))
+        want = [(q, r, -c) for q, groups in sorted(best.items()) for c, r in sorted(groups.values())[:most]]
+        assert listed(index.nearest(queries, group, most, least)) == want
+
+
+def test_as_many_are_looked_at_as_are_needed(engine: str) -> None:
+    """A hundred equal members of one group hide the next ones, until more are looked at."""
+    references = np.array([[1, 0]] * 100 + [[3, 1], [2, 1], [1, 1]], np.float32)
+    group = np.array([0] * 100 + [1, 2, 2])
+    found = listed(CosineIndex(references, engine).nearest(references[:1], group, 3, 0.8))
+    assert [(query, reference) for query, reference, _ in found] == [(0, 0), (0, 100), (0, 101)]
+    assert listed(CosineIndex(references, engine).nearest(references[:1], group, 3, 0.9))[-1][1] == 100
 
 
 def test_the_limit_is_held_to_the_last_bit(engine: str) -> None:

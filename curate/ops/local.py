@@ -1,0 +1,69 @@
+"""Local features in a few bits: which images of a shortlist have details that a picture has too.
+
+The vector of a whole picture hardly knows it again where it is a part of another: pasted on it, or one tile of four.
+Its details are all still there. So the images whose vectors are nearest, far more than can be aligned, are sorted a
+second time, by their details: the strongest SIFT features, each a code of 128 bits, the signs of its products with
+fixed random vectors (Charikar 2002), compared by Hamming distance.
+
+Of 189 photographs and drawings, each pasted at half its area on a photograph that is among the images too, the right
+one was among the five nearest of 289 by vectors for 83 %, by details for 96 %; of crops to 30 % for 100 % and 92 %. So
+both are asked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST = 100
+"""Codes of a picture: those of its strongest features."""
+WIDTH = 16
+"""Bytes of a code."""
+_AT_ONCE = 16
+"""Codes compared at a time, with thousands: as many as stay in a processor's cache."""
+_REACH = 10.0
+"""Hamming distance at which a detail counts 1/e. Those of strangers are rarely within 20 bits, of copies mostly."""
+_FEATURE = 128
+
+Codes = NDArray[np.uint8]
+
+
+def _signs() -> NDArray[np.float32]:
+    """The random vectors, (128, 128) of 1 and -1, as many of each in a column: what all share gives nothing."""
+    rng = np.random.default_rng(128)
+    half = np.repeat(np.array([1, -1], np.float32), _FEATURE // 2)
+    return np.stack([rng.permutation(half) for _ in range(8 * WIDTH)], axis=1)
+
+
+_SIGNS = _signs()
+
+
+def codes(features: NDArray[np.float32]) -> Codes:
+    """Codes of features that stand the strongest first: (K, 128) -> (min(K, 100), 16) uint8."""
+    return np.packbits(features[:MOST] @ _SIGNS > 0, axis=1)
+
+
+def shared(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many details of a picture each of several others has: (K, 16), (M, 16) of all others -> (S,), 0 to K.
+
+    `counts`, (S,), are how many codes are of each. A detail counts the less the further the nearest of the other
+    picture's is from it.
+    """
+    found = np.zeros(len(counts))
+    if not len(mine) or not len(theirs):
+        return found
+    first, second = np.ascontiguousarray(_words(theirs).T)
+    some = np.flatnonzero(counts)
+    starts = (np.cumsum(counts) - counts)[some]
+    for start in range(0, len(mine), _AT_ONCE):
+        a, b = _words(mine)[start : start + _AT_ONCE].T
+        far = np.bitwise_count(a[:, None] ^ first) + np.bitwise_count(b[:, None] ^ second)
+        found[some] += _WEIGHTS[np.minimum.reduceat(far, starts, axis=1)].sum(axis=0)
+    return found
+
+
+_WEIGHTS = np.exp(-((np.arange(8 * WIDTH + 1) / _REACH) ** 2))
+
+
+def _words(codes: Codes) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(codes).view(np.uint64)

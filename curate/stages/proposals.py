@@ -1,0 +1,116 @@
+"""What is proposed: which pairs of a corpus sample and a benchmark image contamination has to verify.
+
+Hashes propose few and at once. Embeddings propose a shortlist of images, which shared local features sort once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from curate.config import Settings
+from curate.ops.alignment import Portrait
+from curate.ops.columns import matrix, present, vectors
+from curate.ops.evidence import opened
+from curate.ops.local import codes
+from curate.ops.views import QUARTERS
+from curate.stages.benchmark import Benchmark
+
+REGIONS = ("whole", "square", *QUARTERS)
+
+
+class Proposing(Settings):
+    """Which pairs are proposed."""
+
+    radius: int = Field(
+        56, ge=0, le=128, description="largest Hamming distance of 256-bit hashes that is searched, bit"
+    )
+    min_cosine: float = Field(0.5, ge=-1, le=1, description="least cosine of embeddings that is searched")
+    shortlist: int = Field(
+        64, ge=0, description="images of each benchmark, of the nearest embeddings, whose details are compared"
+    )
+    most_candidates: int = Field(
+        6, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
+    )
+    min_details: float = Field(1.0, ge=0, description="least details in common for an alignment, unless")
+    sure_cosine: float = Field(0.8, ge=-1, le=1, description="the cosine of the embeddings is at least so much")
+
+
+class Candidate(NamedTuple):
+    """A pair that the search proposes: a row of the corpus part, a row of the views, how near, the corpus' region."""
+
+    row: int
+    seen: int
+    cosine: float | None
+    region: str
+    distance: int | None
+
+
+class Corpus:
+    """The columns of a part that pairs are verified with."""
+
+    def __init__(self, signatures: pa.Table) -> None:
+        self.signatures = signatures
+        self.thumbnails = matrix(signatures["thumbnail"])
+        self.previews = signatures["preview"]
+        self.sizes = list(zip(signatures["width"].to_pylist(), signatures["height"].to_pylist(), strict=True))
+        self._portraits: dict[int, Portrait | None] = {}
+
+    def portrait(self, row: int) -> Portrait | None:
+        """The portrait of a row's preview; the last two are remembered, since candidates come row by row."""
+        if row not in self._portraits:
+            self._portraits = dict([*self._portraits.items()][-1:])
+            self._portraits[row] = opened(self.previews[row].as_py())
+        return self._portraits[row]
+
+
+def hashes_near(corpus: Corpus, benchmark: Benchmark, settings: Proposing) -> Iterator[Candidate]:
+    """The corpus' whole and square against all hashed views; its quarters against whole upright images only."""
+    for region in REGIONS:
+        index = benchmark.upright if region in QUARTERS else benchmark.hashes
+        rows, hashes = present(corpus.signatures[f"hash256_{region}"])
+        pairs = index.search.within(hashes, settings.radius)
+        for query, seen, distance in zip(
+            rows[pairs.query].tolist(), index.rows[pairs.reference].tolist(), pairs.distance.tolist(), strict=True
+        ):
+            yield Candidate(query, seen, None, region, distance)
+
+
+def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: Proposing) -> Iterator[Candidate]:
+    """Row by row, of each benchmark the `most_candidates` of a shortlist of images: see `curate.ops.local`."""
+    rows, embeddings = vectors(corpus.signatures["embedding"])
+    if not len(rows):
+        return
+    near = []
+    for its in benchmark.embeddings:
+        pairs = its.search.nearest(embeddings, its.image, settings.shortlist, settings.min_cosine)
+        ends = np.searchsorted(pairs.query, np.arange(len(rows) + 1))
+        near.append((its.rows[pairs.reference].tolist(), pairs.cosine.tolist(), ends.tolist()))
+    for query, row in enumerate(rows.tolist()):
+        for seen, cosine, ends in near:
+            mine = slice(ends[query], ends[query + 1])
+            listed = [Candidate(row, *one, "whole", None) for one in zip(seen[mine], cosine[mine], strict=True)]
+            yield from _by_turns(corpus, benchmark, listed, settings)
+
+
+def _by_turns(
+    corpus: Corpus, benchmark: Benchmark, listed: list[Candidate], settings: Proposing
+) -> Iterator[Candidate]:
+    """Of a sample's shortlist, the nearest first: by turns the nearest, and that with the most details in common.
+
+    Of equally many the nearer. None that has neither details in common nor a high cosine; none without previews.
+    """
+    portrait = corpus.portrait(listed[0].row) if listed else None
+    if portrait is None:
+        return
+    images = np.array([benchmark.image[candidate.seen] for candidate in listed], np.int64)
+    details = benchmark.shared_details(codes(portrait.features), images)
+    others = np.argsort(-details, kind="stable").tolist()
+    worth = (details >= settings.min_details) | (np.array([one.cosine for one in listed]) >= settings.sure_cosine)
+    turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
+    yield from (listed[number] for number in islice(turns, settings.most_candidates) if worth[number])
