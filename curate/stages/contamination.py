@@ -185,8 +185,8 @@ def _shares(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, least: f
 def asks_support(corpus: Corpus, row: int, similarity: float, settings: ContaminationSettings) -> bool:
     """Whether thumbnails that are only rather alike need an alignment beside them that agrees at least a little.
 
-    Plain garments of one cut reach .97. Of 802 strangers whose cosine is above .8 the alignments of 97 in 100 agree less
-    than `min_support`; of 1,904 copies by 12 edits four do, all of 64 px or less, where a thumbnail shows all there is.
+    Plain garments of one cut reach .97. Of 802 strangers whose cosine is above .8 the alignments of 97 in 100 agree
+    less than `min_support`; of 1,904 copies by 12 edits four do, all of 32 px, where a thumbnail shows all there is.
     """
     return similarity < settings.sure_similarity and min(corpus.sizes[row]) > _SMALL
 
