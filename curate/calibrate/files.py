@@ -37,8 +37,6 @@ def made_with(signing: SignaturesSettings, matching: ContaminationSettings) -> d
         "weights": weights,
         "min_contrast": signing.min_contrast,
         **{name: getattr(matching, name) for name in sorted(Proposing.model_fields)},
-        "sure_similarity": matching.sure_similarity,
-        "min_support": matching.min_support,
         "signatures version": signatures.VERSION,
         "views version": views.VERSION,
         "contamination version": contamination.VERSION,

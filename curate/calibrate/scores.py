@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from curate.ops.columns import vectors
 from curate.ops.verify import compare
 from curate.stages.benchmark import Benchmark
-from curate.stages.contamination import ContaminationSettings, alike, asks_support
+from curate.stages.contamination import ContaminationSettings, alike
 from curate.stages.proposals import Candidate, Corpus, embeddings_near, hashes_near
 
 LEAST_COSINE = 0.3
@@ -60,7 +60,7 @@ class Scorer:
         return [
             Scored(row, image, 1.0, 1.0)
             if (row, image) in equal
-            else self._scored(corpus, row, image, similar[row, image])
+            else Scored(row, image, similar[row, image], self._agreement(corpus, row, image))
             for row, image in sorted(similar.keys() | equal)
         ]
 
@@ -81,12 +81,6 @@ class Scorer:
         for row, digest in enumerate(signatures["sha256"].to_pylist()):
             for seen in self.benchmark.by_bytes.get(digest, ()):
                 yield row, self.benchmark.image[seen]
-
-    def _scored(self, corpus: Corpus, row: int, image: int, similarity: float) -> Scored:
-        """Both scores of a pair; thumbnails that the alignment does not support count for nothing."""
-        agreement = self._agreement(corpus, row, image)
-        weak = asks_support(corpus, row, similarity, self._settings) and agreement < self._settings.min_support
-        return Scored(row, image, -1.0 if weak else similarity, agreement)
 
     def _agreement(self, corpus: Corpus, row: int, image: int) -> float:
         mine, its = corpus.portrait(row), self.benchmark.portraits(image)

@@ -219,7 +219,8 @@ def _matrix(found: Any) -> Matrix:
 
 def _distinct(points: NDArray[np.float32], kept: Any) -> int:
     """How many different places the kept points are: many features on one spot prove no more than one."""
-    return len(np.unique(points[kept[:, 0] > 0].round(), axis=0))
+    x, y = points[kept[:, 0] > 0].round().T
+    return len(set(zip(x.tolist(), y.tolist(), strict=True)))
 
 
 def _halved(matrix: Matrix) -> NDArray[np.float32]:

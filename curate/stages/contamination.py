@@ -44,8 +44,6 @@ class ContaminationSettings(Proposing):
     how_not_what: ClassVar[frozenset[str]] = frozenset({"engine", "calibration"})
 
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
-    sure_similarity: float = Field(0.98, ge=-1, le=1, description="correlation that needs no support of an alignment")
-    min_support: float = Field(0.2, ge=0, le=1, description="least agreement after alignment that is such a support")
     min_agreement: float = Field(
         0.5, ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
     )
@@ -88,7 +86,6 @@ def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table
                 unsure.setdefault(pair, candidate)
             elif _better(verified, found.get(pair)):
                 found[pair] = verified
-        found = {pair: m for pair, m in sorted(found.items()) if _supported(corpus, benchmark, m, settings)}
         tried = set(found)
         proposed = (candidate for _, candidate in sorted(unsure.items()))
         for candidate in merge(proposed, embeddings_near(corpus, benchmark, settings), key=attrgetter("row")):
@@ -128,7 +125,6 @@ TRANSFORMS = ("mirrored", "turned", "cut", "framed")
 """`framed`: it fills only part of the sample, as with a border, in a collage, or pasted on another picture."""
 
 
-_SMALL = 2 * SIDE
 _LEAST_TURN = 2.0
 _NEARLY_ALL = 0.97
 """Alignment is no more exact than this; less is not worth the words."""
@@ -180,24 +176,6 @@ def _shares(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, least: f
         one, other = (centre_of(t, box.width, box.height)[None] for t, box in zip(pair, wider, strict=True))
         mine, its = wider if similarity(one, other)[0] >= least else (mine, its)
     return its.width * its.height, mine.width * mine.height
-
-
-def asks_support(corpus: Corpus, row: int, similarity: float, settings: ContaminationSettings) -> bool:
-    """Whether thumbnails that are only rather alike need an alignment beside them that agrees at least a little.
-
-    Plain garments of one cut reach .97. Of strangers whose cosine is above .8 the alignments of 19 in 20 agree less
-    than `min_support`; of 1,904 copies by 12 edits two do, both of 32 px: of samples so small a thumbnail shows all.
-    """
-    return similarity < settings.sure_similarity and min(corpus.sizes[row]) > _SMALL
-
-
-def _supported(corpus: Corpus, benchmark: Benchmark, match: Match, settings: ContaminationSettings) -> bool:
-    """Whether a match stands: without previews thumbnails stand alone."""
-    evidence = match.evidence
-    if evidence["verified_by"] == "bytes" or not asks_support(corpus, match.row, evidence["score"], settings):
-        return True
-    sample, image = corpus.portrait(match.row), benchmark.portraits(match.image)
-    return sample is None or image is None or aligned(sample, image, settings.min_support) is not None
 
 
 def _by_alignment(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:
