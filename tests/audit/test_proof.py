@@ -9,11 +9,10 @@ import pytest
 
 from curate.errors import CurateError, PartsFailedError
 from curate.executors import Serial
-from curate.runfile import RunFile
 from curate.runner import run
 from curate.stages.proof import proved
 from curate.steps import dataset_names
-from curate.store import Store
+from curate.steps.matches import Matches
 from tests.pictures import rows, sign
 from tests.runs import corpus, made, quiet, settings
 
@@ -32,14 +31,13 @@ def test_a_match_in_a_clean_shard_is_an_error_that_names_the_pair(
 ) -> None:
     """Decisions that see no match keep all: the proof does not rest on them."""
     wanted = settings(corpus(tmp_path), tmp_path / "run")
-    for step in ("deciding", "gathering"):
-        monkeypatch.setattr(f"curate.steps.{step}.counted", _none)
+    monkeypatch.setattr(Matches, "counted", _none)
     with pytest.raises(PartsFailedError, match=r"clean shard 00001 is not clean: `a6` shows drawn 00000:class0/0"):
         run(wanted, Serial(), quiet)
 
 
-def _none(run: RunFile, store: Store, part: str, columns: list[str] | None = None) -> pa.Table:
-    return store.dataset("contamination").read(part, columns).slice(0, 0)
+def _none(matches: Matches, part: str, columns: list[str] | None = None) -> pa.Table:
+    return matches._store.dataset("contamination").read(part, columns).slice(0, 0)
 
 
 def test_a_shard_that_is_not_what_was_kept_is_an_error() -> None:
