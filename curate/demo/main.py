@@ -36,7 +36,7 @@ min_image_size = 16                  # px
 path = "{out}/web/benchmark"
 
 [contamination]
-min_cosine = 0.75                    # drawn pictures are alike: at 0.5 three times as many would be aligned
+min_cosine = 0.75                    # drawn pictures are alike: at 0.5 more of them would be compared
 
 [recall]
 copies = 2                           # of each edit
