@@ -107,7 +107,7 @@ def without_columns(named: str) -> Callable[[pa.Table], pa.Table]:
 
 
 NEAREST = {"matching": ContaminationSettings(most_candidates=1)}
-"""Of 60 images the nearest, as of 600 the nearest ten: else every image is a candidate, and no view is needed."""
+"""Of 60 images the nearest, as of 360 the nearest six: else every image is a candidate, and no view is needed."""
 EMBEDDING, PREVIEW, DETAILS = (without_columns(name) for name in ("embedding", "preview", "details"))
 BY_DETAILS = {"matching": ContaminationSettings(most_candidates=2)}
 """By turns: of 60 images the nearest, and that with the most details."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from curate.bill.linking import link_seconds, piece_bits
+from curate.bill.linking import link_seconds
 from curate.bill.rates import Rates, StageRate
+from curate.ops.buckets import pieces
 from curate.ops.edits import EDITS
-from curate.ops.multihash import CHUNKS
 from curate.ops.partition import cell_count, sample_size
 from curate.ops.turns import WAYS
 from curate.ops.views import TURNS, benchmark_regions, embedded_views
@@ -191,7 +191,7 @@ def _ways(case: Case) -> int:
 
 def _key_bytes(case: Case) -> float:
     """Bytes of keys a sample: the rate is of pictures as they are, whose hashes have a key a piece."""
-    return case.rate("keys").bytes + (_ways(case) - 1) * CHUNKS * len(piece_bits(case.run.duplicates.radius)) * _KEY
+    return case.rate("keys").bytes + (_ways(case) - 1) * len(pieces(case.run.duplicates.radius)) * _KEY
 
 
 def _spans(case: Case) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from curate.stages.proposals import Candidate, Corpus, embeddings_near, hashes_n
 
 LEAST_COSINE = 0.3
 """From which cosine on candidates are counted."""
+_ROWS = 64
+"""Samples whose candidates are counted at once: each may have all images."""
 _ALL_WAYS = 2.0
 """More than any agreement, so that no way to align a pair is left out because another did well enough."""
 
@@ -68,9 +71,14 @@ class Scorer:
         """The images whose embeddings propose them, from a low cosine on and without a limit of their number."""
         rows, embeddings = vectors(signatures["embedding"])
         found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-        for its in self.benchmark.embeddings:
-            pairs = its.search.nearest(embeddings, its.image, len(self.benchmark.names), LEAST_COSINE)
-            found.append((rows[pairs.query], its.image[pairs.reference], pairs.cosine))
+        starts = range(0, len(rows), _ROWS)
+        for its, start in product(self.benchmark.embeddings, starts):
+            pairs = its.search.within(embeddings[start : start + _ROWS], LEAST_COSINE)
+            row, image = rows[start + pairs.query], its.image[pairs.reference]
+            order = np.lexsort((-pairs.cosine, image, row))
+            row, image, cosine = row[order], image[order], pairs.cosine[order]
+            first = np.r_[True, (row[1:] != row[:-1]) | (image[1:] != image[:-1])][: len(row)]
+            found.append((row[first], image[first], cosine[first]))
         return Proposed(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def _proposed(self, corpus: Corpus) -> Iterator[Candidate]:

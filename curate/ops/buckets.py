@@ -45,12 +45,12 @@ def digest_buckets(digests: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 def hash_buckets(hashes: Words, radius: int, *, turns: bool) -> NDArray[np.int64]:
     """(N, 4) -> (N, 12 * pieces); with `turns` mirrored hashes have the same."""
-    pieces = _pieces(radius)
-    return np.stack([HASH | i << CHUNK_BITS | piece.of(hashes, turns=turns) for i, piece in enumerate(pieces)], axis=1)
+    columns = [piece.of(hashes, turns=turns) | i << CHUNK_BITS for i, piece in enumerate(pieces(radius))]
+    return HASH | np.stack(columns, axis=1)
 
 
-def _pieces(radius: int) -> list[Chunk]:
-    """The pieces of all chunks, those of one chunk together."""
+def pieces(radius: int) -> list[Chunk]:
+    """The pieces that name the buckets of a hash: of all chunks, those of one chunk together."""
     cut = np.array_split(np.arange(CHUNK_BITS), radius // CHUNKS + 1)
     return [Chunk(chunk.word, chunk.first + int(bits[0]), len(bits)) for chunk in CUT for bits in cut]
 
@@ -60,7 +60,7 @@ def _looked_up(bucket: int, radius: int, rows: int) -> list[Chunk]:
     number = (bucket ^ int(HASH)) >> CHUNK_BITS
     if rows < _CROWD:
         return [CUT[number // (radius // CHUNKS + 1)]]
-    piece = _pieces(radius)[number]
+    piece = pieces(radius)[number]
     bits = (WORD_BITS - piece.bits) * WORDS // CHUNKS
     beside = [
         Chunk(piece.word, (piece.first + piece.bits + i * bits) % WORD_BITS, bits) for i in range(CHUNKS // WORDS)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.ops.nearest import Near, Ranks
+from curate.ops.nearest import Near, Ranks, places
 from curate.ops.postings import Postings, lengths
 from curate.ops.turns import WORD_BITS, WORDS, Words, apart, words
 
@@ -177,7 +177,7 @@ class _Nearest:
         asked, key = np.stack([asked, key])[:, np.lexsort((key, asked))]
         once = np.unique(asked << _ROW_BITS | key & _ROW, return_index=True)[1]  # the first is the nearest
         asked, key = np.stack([asked, key])[:, np.sort(once)]
-        number = np.arange(len(asked)) - np.searchsorted(asked, asked)
+        number = places(asked)
         last = number == MOST - 1
         self._farthest[asked[last]] = key[last]
         self._held, self._count = [np.stack([asked, key])[:, number < MOST]], 0

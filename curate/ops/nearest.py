@@ -56,4 +56,9 @@ def joined(one: Near, other: Near) -> Near:
     return sorted_pairs(np.concatenate([one.row, other.row]), np.concatenate([one.other, other.other]), far)
 
 
+def places(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of sorted rows, each one's place among its equals, from 0: (P,) -> (P,)."""
+    return np.arange(len(rows)) - np.searchsorted(rows, rows)
+
+
 NONE = Near(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int32))

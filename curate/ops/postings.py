@@ -30,8 +30,8 @@ class Postings:
         outgrown = (count == 0) | (count + more > _room(count))
         moved, old = count[outgrown], start[outgrown]
         start[outgrown] = self._reserve(_room((count + more)[outgrown]))
-        self._pool[_ranges(start[outgrown], moved)] = self._pool[_ranges(old, moved)]
-        self._pool[_ranges(start + count, more)] = numbers[order]
+        self._pool[ranges(start[outgrown], moved)] = self._pool[ranges(old, moved)]
+        self._pool[ranges(start + count, more)] = numbers[order]
         self._lists[key] = start << 32 | count + more
 
     def _reserve(self, rooms: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -51,7 +51,7 @@ class Postings:
 
     def numbers(self, lists: Lists) -> NDArray[np.int32]:
         """What stands in lists, (L,), one after the other."""
-        return self._pool[_ranges(lists >> 32, lengths(lists))]
+        return self._pool[ranges(lists >> 32, lengths(lists))]
 
 
 def lengths(lists: Lists) -> NDArray[np.int64]:
@@ -64,6 +64,6 @@ def _room(count: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.int64(1) << np.frexp(np.maximum(count - 1, 0))[1].astype(np.int64)
 
 
-def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The numbers start, start + 1, ... of each range, one after the other."""
     return np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())

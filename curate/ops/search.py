@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from curate.ops import flat
 from curate.ops.hashing import hamming
+from curate.ops.nearest import places
 
 QUERIES = 4096
 """Queries that are searched at a time."""
@@ -107,7 +108,7 @@ class CosineIndex:
             cosine = block.cosines(mine, self._references, its)
             pairs = _first_of_groups(CosinePairs(mine, its, cosine), group, most, least)
             last = np.full(len(block.rows), least, np.float32)  # of queries with fewer groups all must be seen
-            number = _place(pairs.query)
+            number = places(pairs.query)
             last[pairs.query[number == most - 1]] = pairs.cosine[number == most - 1]
             more = (products[:, -1] + off >= last[left]) & (wide < len(group))
             done.append(_only(pairs, ~np.isin(pairs.query, left[more])))
@@ -157,12 +158,7 @@ def _first_of_groups(pairs: CosinePairs, group: NDArray[np.int64], most: int, le
     pairs = _only(pairs, order[pairs.cosine[order] >= np.float32(least)])
     name = pairs.query * (group.max() + 1) + group[pairs.reference]
     pairs = _only(pairs, np.sort(np.unique(name, return_index=True)[1]))
-    return _only(pairs, _place(pairs.query) < most)
-
-
-def _place(query: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of rows sorted by query, each one's place among those of its query: (P,) -> (P,)."""
-    return np.arange(len(query)) - np.searchsorted(query, query)
+    return _only(pairs, places(pairs.query) < most)
 
 
 def _only(pairs: CosinePairs, which: NDArray[Any]) -> CosinePairs:

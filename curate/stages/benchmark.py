@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
 from curate.ops.local import WIDTH, Codes, shared
+from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
@@ -45,8 +46,7 @@ class _Details:
     def of(self, images: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
         """Codes of several images, one after another, (M, 16), and how many are of each, (S,)."""
         count = self._count[images]
-        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        return self._codes[np.repeat(self._start[images], count) + within], count
+        return self._codes[ranges(self._start[images], count)], count
 
 
 class Benchmark:

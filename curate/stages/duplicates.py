@@ -185,7 +185,9 @@ def _near_copies(settings: DuplicatesSettings, rows: Rows, told: _Ranked, centre
     with Helpers(rows) as helpers:
         for group in _of_one_text(told):
             ranked = told.order[group]
-            searches: list[Search] = [_hash_search(settings, rows, ranked)] if settings.near else []
+            searches: list[Search] = []
+            if settings.near:
+                searches.append(HashSearch(rows.hashes, ranked, settings.radius, turns=settings.turned))
             if cells:
                 least, most = settings.least_cosine, max(1, settings.most_candidates)
                 searches.append(CellSearch(rows.vectors, rows.at[ranked], cells, least, most))
@@ -194,10 +196,6 @@ def _near_copies(settings: DuplicatesSettings, rows: Rows, told: _Ranked, centre
             for copy, verdict in judge.verdicts.items():
                 verdicts[int(group[copy])] = verdict._replace(keeper=int(group[verdict.keeper]))
     return verdicts
-
-
-def _hash_search(settings: DuplicatesSettings, rows: Rows, ranked: Ranks) -> Search:
-    return HashSearch(rows.hashes, ranked, settings.radius, turns=settings.turned)
 
 
 def _of_one_text(told: _Ranked) -> Iterator[Ranks]:
