@@ -28,6 +28,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from curate.contracts import Contract, contract
 from curate.errors import CurateError, DigestError
+from curate.ops import parquet
 from curate.ops.digest import rows_digest
 
 _FOOTER = b"curate"
@@ -180,13 +181,13 @@ class Dataset:
         with self._open(part) as file:
             return self._footer(part, pq.read_metadata(file).metadata or {})
 
-    def read(self, part: str, columns: list[str] | None = None, where: tuple[str, str, int] | None = None) -> pa.Table:
-        """Read a part (or some columns, or the rows `where`, as `("span", "=", 3)`) and hold it against its contract.
+    def read(self, part: str, columns: list[str] | None = None, where: tuple[str, int] | None = None) -> pa.Table:
+        """Read a part (or some columns, or the rows `where`, as `("span", 3)`) and hold it against its contract.
 
         DigestError when it is no part of ours.
         """
         with self._open(part) as file:
-            table = pq.read_table(file, columns=columns, filters=where and [where])
+            table = parquet.read(file, columns, where)
         self._footer(part, table.schema.metadata or {})
         table = table.replace_schema_metadata(None)
         told = self.contract.only(columns) if columns else self.contract

@@ -33,7 +33,7 @@ from curate.fetch.img2dataset_worker import LARGE, LATE, LIMITS, OPTIONS, SHUT
 from curate.fetch.locations import Location, Refusal
 from curate.fetch.scheduler import Fetched
 from curate.fetch.settings import FetchSettings
-from curate.ops import tars
+from curate.ops import parquet, tars
 
 _WORKER = "curate.fetch.img2dataset_worker"
 _LOST = Refusal("network", "img2dataset lost this sample")
@@ -146,7 +146,7 @@ def _read(out: Path, handed: list[int], max_bytes: int) -> Iterator[Fetched]:
                 yield Fetched(handed[row], "too_many_bytes", f"more than {max_bytes} B", b"")
             else:
                 yield Fetched(handed[row], "ok" if member.data else "empty", "", member.data)
-    told = pq.read_table(out / "00000.parquet", columns=["key", "error_message"]).to_pydict()
+    told = parquet.read(out / "00000.parquet", ["key", "error_message"]).to_pydict()
     messages = {int(key): text for key, text in zip(told["key"], told["error_message"], strict=True) if text}
     for row in sorted(lost):
         yield Fetched(handed[row], *(_reason(messages[row]) if row in messages else _LOST), b"")

@@ -31,7 +31,7 @@ def read(url: str) -> Predictions:
     try:
         with fsspec.open(url, "rb") as file:
             parquet = pq.ParquetFile(file)
-            table = parquet.read([name for name in _ALL if name in parquet.schema_arrow.names])
+            table = parquet.read([name for name in _ALL if name in parquet.schema_arrow.names], use_threads=False)
             there = parquet.schema_arrow.names
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{url}: no readable Parquet file of predictions: {error}") from None

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from curate.errors import CurateError
+from curate.ops import parquet
 from curate.report.pairs import in_words
 from curate.report.shards import Shards
 from curate.runfile import RunFile
@@ -77,7 +78,7 @@ def _beside(files: Sequence[str]) -> dict[str, str]:
         with fsspec.open(file, "rb") as opened:
             if {"key", "uid"} <= set(pq.read_schema(opened).names):
                 opened.seek(0)
-                rows = pq.read_table(opened, columns=["key", "uid"]).to_pylist()
+                rows = parquet.read(opened, ["key", "uid"]).to_pylist()
                 return {str(row["key"]): row["uid"] for row in rows if _UID.fullmatch(str(row["uid"]))}
     return {}
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import SourceError
 from curate.ops.images import Fault
+from curate.ops.parquet import batches
 from curate.sources.base import IMAGES, Keys, Sample, Shard, SourceSettings, as_text, lose
 
 
@@ -34,7 +35,7 @@ def counts(fs: Any, files: list[str]) -> list[int]:
 
 def _rows(parquet: pq.ParquetFile, columns: list[str], path: str) -> Iterator[dict[str, Any]]:
     try:
-        for batch in parquet.iter_batches(64, columns=columns):
+        for batch in batches(parquet, 64, columns):
             yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: {error}; fetch or write this file again") from None

@@ -47,7 +47,7 @@ def _beside(fs: Any, shard: Shard) -> Listed:
             parquet = pq.ParquetFile(file)
             wanted = ("key", "url", "caption", "status", "reason", "error_message")
             have = [c for c in wanted if c in parquet.schema_arrow.names]
-            rows = parquet.read(have).to_pylist() if "key" in have else []
+            rows = parquet.read(have, use_threads=False).to_pylist() if "key" in have else []
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{shard.files[1]}: {error}; it lists what the tar beside it should hold") from None
     for row in rows:

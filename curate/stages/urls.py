@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, BinaryIO, Literal, NamedTuple, cast
 
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from fsspec.core import has_magic, url_to_fs
 from pydantic import Field
@@ -21,6 +21,7 @@ from pydantic import Field
 from curate.config import Settings
 from curate.contracts import contract
 from curate.errors import SourceError
+from curate.ops.parquet import batches
 
 VERSION = 1
 
@@ -119,7 +120,7 @@ def _read(file: str, settings: UrlsSettings) -> Iterator[pa.Table]:
                 yield _as_strings(batch, settings)
     except FileNotFoundError:
         raise SourceError(f"{file}: no such file") from None
-    except (OSError, EOFError, ValueError, TypeError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, TypeError, zlib.error, csv.Error, pa.ArrowException) as error:
         raise SourceError(f"{file}: cannot be read as {kind}: {error}") from None
 
 
@@ -155,30 +156,31 @@ def _as_strings(batch: pa.Table, settings: UrlsSettings) -> pa.Table:
 def _read_parquet(data: IO[bytes], file: str, settings: UrlsSettings) -> Iterator[pa.Table]:
     table = pq.ParquetFile(data)
     _need(table.schema_arrow.names, file, settings)
-    for batch in table.iter_batches(_BATCH, columns=_wanted(settings)):
+    for batch in batches(table, _BATCH, _wanted(settings)):
         yield pa.Table.from_batches([batch])
 
 
 def _read_csv(data: IO[bytes], file: str, settings: UrlsSettings, delimiter: str = ",") -> Iterator[pa.Table]:
-    names = _wanted(settings)
-    parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-    head, whole = _peek(data)
-    _need(pa_csv.open_csv(io.BytesIO(head), parse_options=parse).schema.names, file, settings)
-    convert.include_columns = names
-    for batch in pa_csv.open_csv(whole, parse_options=parse, convert_options=convert):
-        yield pa.Table.from_batches([batch])
+    """With Python's own reader: Arrow's reads ahead on threads that outlive it (`curate.ops.parquet` says more)."""
+    with io.TextIOWrapper(cast(BinaryIO, data), "utf-8-sig", newline="") as text:
+        lines = csv.reader(text, delimiter=delimiter, strict=True)
+        names = next(lines, None)
+        if names is None:
+            raise ValueError("it is empty")
+        _need(names, file, settings)
+        yield from _from_rows(_rows(lines, names), settings)
+
+
+def _rows(lines: Iterator[list[str]], names: list[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if len(line) not in (0, len(names)):  # 0: an empty line
+            raise ValueError(f"row {number} has {len(line)} columns, the head has {len(names)}")
+        if line:
+            yield dict(zip(names, line, strict=True))
 
 
 def _read_tsv(data: IO[bytes], file: str, settings: UrlsSettings) -> Iterator[pa.Table]:
     return _read_csv(data, file, settings, "\t")
-
-
-def _peek(data: IO[bytes]) -> tuple[bytes, IO[bytes]]:
-    """The first line, and the stream with it put back."""
-    head = data.readline()
-    data.seek(0)
-    return head, data
 
 
 def _read_txt(data: IO[bytes], file: str, settings: UrlsSettings) -> Iterator[pa.Table]:

@@ -106,7 +106,7 @@ def _links_open(run: RunFile, store: Store) -> Opened:
     data, near = store.dataset("keys"), limits(run, store)
 
     def work(task: Task) -> pa.Table:
-        told = [data.read(part, where=("span", "=", task.payload)) for part in data.parts()]
+        told = [data.read(part, where=("span", task.payload)) for part in data.parts()]
         return links.find(near, pa.concat_tables(told))
 
     return Opened(work)
@@ -158,7 +158,7 @@ def _duplicates_open(run: RunFile, store: Store) -> Opened:
 
     def planned(task: int) -> list[tuple[Source, pa.Table]]:
         """The samples of a task, part by part."""
-        mine = store.dataset("plan").read("all", where=("task", "=", task))
+        mine = store.dataset("plan").read("all", where=("task", task))
         part, rows = mine["source"].to_numpy(), mine["row"].to_numpy()
         return [(listed[i], _rows(run, store, listed[i], rows[part == i])) for i in np.unique(part).tolist()]
 

@@ -98,6 +98,14 @@ def test_a_missing_url_keeps_its_row(tmp_path: Path) -> None:
     assert rows == [("000000000", "http://a/1", None), ("000000001", "", "b")]
 
 
+def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    """The mark before the first name, quotes and line ends within a caption, an empty line, carriage returns."""
+    said = '\ufeffurl,text\r\nhttp://a/1,"two\r\nlines, ""quoted"""\r\n\r\nhttp://a/2,\r\n'
+    (tmp_path / "a.csv").write_bytes(said.encode())
+    ((_, rows),) = _cut(url_list=str(tmp_path / "a.csv"), caption_col="text")
+    assert rows == [("000000000", "http://a/1", 'two\r\nlines, "quoted"'), ("000000001", "http://a/2", "")]
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl", "json"])
 def test_a_missing_column_is_named_beside_those_there(tmp_path: Path, kind: str) -> None:
     file = _write(tmp_path, kind)
@@ -114,7 +122,9 @@ def test_a_missing_column_is_named_beside_those_there(tmp_path: Path, kind: str)
         ("a.jsonl", b'{"url": 1', "cannot be read as jsonl"),
         ("a.jsonl", b"[1]", "row 0 is no JSON object"),
         ("a.csv", b"", "cannot be read as csv"),
-        ("a.csv", b"url,b\n1,2,3\n", "cannot be read as csv"),
+        ("a.csv", b"url,b\n1,2,3\n", "row 1 has 3 columns, the head has 2"),
+        ("a.csv", b'url,b\n1,"2\n', "cannot be read as csv: unexpected end of data"),
+        ("a.csv", b"url,b\n1,\xff\xfe\n", "cannot be read as csv"),
         ("a.list", b"", "say `input_format`"),
     ],
 )
