@@ -52,5 +52,5 @@ def test_a_process_that_read_ends_well(sorted_file: tuple[Path, pa.Table]) -> No
         "import sys\nfrom curate.ops import parquet\n"
         "for _ in range(12):\n    with open(sys.argv[1], 'rb') as file:\n        parquet.read(file)\n"
     )
-    for _ in range(20):
+    for _ in range(8):
         assert subprocess.run([sys.executable, "-c", code, str(sorted_file[0])], timeout=60).returncode == 0
