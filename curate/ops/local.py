@@ -38,16 +38,16 @@ def _signs() -> NDArray[np.float32]:
 _SIGNS = _signs()
 
 
-def codes(features: NDArray[np.float32]) -> Codes:
-    """Codes of features that stand the strongest first: (K, 128) -> (min(K, 100), 16) uint8."""
-    return np.packbits(features[:MOST] @ _SIGNS > 0, axis=1)
+def codes(features: NDArray[np.float32], most: int = MOST) -> Codes:
+    """Codes of features that stand the strongest first: (K, 128) -> (min(K, most), 16) uint8."""
+    return np.packbits(features[:most] @ _SIGNS > 0, axis=1)
 
 
-def shared(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many details of a picture each of several others has: (K, 16), (M, 16) of all others -> (S,), 0 to K.
+def votes(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """For which of several pictures the details of one speak: (K, 16), (M, 16) of all others -> (S,), 0 to K together.
 
-    `counts`, (S,), are how many codes are of each. A detail counts the less the further the nearest of the other
-    picture's is from it.
+    `counts`, (S,), are how many codes are of each. A detail has one vote at most, the less the further the nearest of
+    the others' is from it; those that have it too share the vote: what every picture has speaks for none.
     """
     found = np.zeros(len(counts))
     if not len(mine) or not len(theirs):
@@ -58,11 +58,13 @@ def shared(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.
     for start in range(0, len(mine), _AT_ONCE):
         a, b = _words(mine)[start : start + _AT_ONCE].T
         far = np.bitwise_count(a[:, None] ^ first) + np.bitwise_count(b[:, None] ^ second)
-        found[some] += _WEIGHTS[np.minimum.reduceat(far, starts, axis=1)].sum(axis=0)
+        near = _WEIGHTS[np.minimum.reduceat(far, starts, axis=1)]
+        found[some] += (near**2 / near.sum(axis=1, keepdims=True)).sum(axis=0)
     return found
 
 
 _WEIGHTS = np.exp(-((np.arange(8 * WIDTH + 1) / _REACH) ** 2))
+"""The least is above 1e-72: a sum of some is never nothing."""
 
 
 def _words(codes: Codes) -> NDArray[np.uint64]:

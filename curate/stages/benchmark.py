@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
-from curate.ops.local import WIDTH, Codes, shared
+from curate.ops.local import WIDTH, Codes, votes
 from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
@@ -34,13 +34,13 @@ class Embedded(NamedTuple):
 
 
 class _Details:
-    """Codes of the local features of images in one view, by number."""
+    """Codes of the local features of images, as they are and mirrored, by number."""
 
     def __init__(self, stored: pa.ChunkedArray, rows: NDArray[np.int64]) -> None:
-        """`rows`, (I,), of the images in the column `details` of contract `views`; -1 for none."""
-        taken = stored.take(pa.array(rows, mask=rows < 0)).combine_chunks().fill_null(b"")
+        """`rows`, (I, V), of each image's views in the column `details` of contract `views`; -1 for none."""
+        taken = stored.take(pa.array(rows.ravel(), mask=rows.ravel() < 0)).combine_chunks().fill_null(b"")
         self._codes = np.frombuffer(b"".join(taken.to_pylist()), np.uint8).reshape(-1, WIDTH)
-        self._count = pc.binary_length(taken).to_numpy().astype(np.int64) // WIDTH
+        self._count = pc.binary_length(taken).to_numpy().astype(np.int64).reshape(rows.shape).sum(axis=1) // WIDTH
         self._start = np.cumsum(self._count) - self._count
 
     def of(self, images: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
@@ -71,7 +71,8 @@ class Benchmark:
         kept, thumbnails = present(views["thumbnail"])
         self._thumbnails: dict[int, NDArray[np.uint8]] = dict(zip(kept.tolist(), thumbnails, strict=True))
         self._previews = views["preview"]
-        self._details = [_Details(views["details"], self._rows_of(view)) for view in ("whole", "whole+mirror")]
+        both = [self._rows_of(view) for view in ("whole", "whole+mirror")]
+        self._details = _Details(views["details"], np.stack(both, axis=1))
         self._portraits = Portraits(lambda image: self._previews[self._rows[image, "whole"]].as_py())
 
     def _embedded(self, embeddings: pa.ChunkedArray, engine: str) -> Iterator[Embedded]:
@@ -110,10 +111,9 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def shared_details(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How many details of a picture images have, as they are or mirrored: (K, 16) and (S,) -> (S,), 0 to K."""
-        upright, mirrored = (shared(mine, *details.of(images)) for details in self._details)
-        return np.maximum(upright, mirrored)
+    def votes(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """For which images, as they are or mirrored, a picture's details speak: (K, 16) and (S,) -> (S,)."""
+        return votes(mine, *self._details.of(images))
 
     def _rows_of(self, view: str) -> NDArray[np.int64]:
         """The row of this view of each image, -1 where it has none: (images,)."""

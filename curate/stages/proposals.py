@@ -21,6 +21,7 @@ from curate.ops.local import codes
 from curate.ops.views import QUARTERS
 from curate.stages.benchmark import Benchmark
 
+_MOST = 100
 REGIONS = ("whole", "square", *QUARTERS)
 
 
@@ -109,7 +110,7 @@ def _by_turns(
     if portrait is None:
         return
     images = np.array([benchmark.image[candidate.seen] for candidate in listed], np.int64)
-    details = benchmark.shared_details(codes(portrait.features), images)
+    details = benchmark.votes(codes(portrait.features, _MOST), images)
     others = np.argsort(-details, kind="stable").tolist()
     worth = (details >= settings.min_details) | (np.array([one.cosine for one in listed]) >= settings.sure_cosine)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
