@@ -102,19 +102,20 @@ def mirrored(seen: Portrait) -> Portrait:
 
 def fit_features(sample: Portrait, image: Portrait) -> Fit | None:
     """The affine map from `sample` to `image` on which most of their features agree; None where too few do."""
+    few = min(len(sample.points), len(image.points)) < FEW_FEATURES
+    least = _LEAST_POINTS if few else _LEAST_OF_MANY
     a, b = _matched(sample, image)
-    if len(a) < _LEAST_POINTS:
+    if len(a) < least:
         return None
     found, kept = cv2.estimateAffinePartial2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=5, maxIters=500)
-    if found is None:
+    if found is None or kept.sum() < least:
         return None
     fit = Fit(_matrix(found), _distinct(b, kept))
     if fit.points >= 2 * _LEAST_POINTS:  # enough to learn the squeeze too
         free, agreed = cv2.estimateAffine2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=3, maxIters=300)
         if agreed.sum() >= max(6, 0.7 * kept.sum()) and plausible(_matrix(free)):
             fit = Fit(_matrix(free), _distinct(b, agreed))
-    few = min(len(sample.points), len(image.points)) < FEW_FEATURES
-    return fit if fit.points >= (_LEAST_POINTS if few else _LEAST_OF_MANY) and plausible(fit.matrix) else None
+    return fit if fit.points >= least and plausible(fit.matrix) else None
 
 
 def adjusted(sample: Portrait, image: Portrait, matrix: Matrix) -> Matrix:

@@ -103,7 +103,7 @@ class CosineIndex:
         done = []
         while len(left):
             products, reference, off = self._engine.top(units[left], wide)
-            query, place = np.nonzero(products >= least - off)
+            query, place = _contenders(products, group[reference], least, off)
             mine, its = left[query], reference[query, place]
             cosine = block.cosines(mine, self._references, its)
             pairs = _first_of_groups(CosinePairs(mine, its, cosine), group, most, least)
@@ -150,6 +150,21 @@ class _Vectors:
             # one root of both squares: of a vector and itself it is exact, and the cosine 1
             cosines[part] = _dots(self.given[a], other.given[b]) / np.sqrt(self.squares[a] * other.squares[b])
         return cosines
+
+
+def _contenders(
+    products: NDArray[np.float32], group: NDArray[np.int64], least: float, off: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Queries and places, (P,), that may be the nearest of their group, of products (Q, K), the largest first.
+
+    A product is `off` by so much at the most. Most cannot be the nearest, and exact cosines cost more than this.
+    """
+    query, place = np.nonzero(products >= least - off)
+    product = products[query, place]
+    name = query * (group.max() + 1) + group[query, place]
+    _, first, its = np.unique(name, return_index=True, return_inverse=True)
+    near = product >= product[first[its]] - 2 * off
+    return query[near], place[near]
 
 
 def _first_of_groups(pairs: CosinePairs, group: NDArray[np.int64], most: int, least: float) -> CosinePairs:

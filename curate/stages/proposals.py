@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.config import Settings
@@ -38,7 +39,7 @@ class Proposing(Settings):
     most_candidates: int = Field(
         6, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
     )
-    min_details: float = Field(1.0, ge=0, description="least details in common for an alignment, unless")
+    min_details: float = Field(0.5, ge=0, description="least votes of a sample's details for an alignment, unless")
     sure_cosine: float = Field(0.8, ge=-1, le=1, description="the cosine of the embeddings is at least so much")
 
 
@@ -91,27 +92,35 @@ def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: Proposing) -
     for its in benchmark.embeddings:
         pairs = its.search.nearest(embeddings, its.image, settings.shortlist, settings.min_cosine)
         ends = np.searchsorted(pairs.query, np.arange(len(rows) + 1))
-        near.append((its.rows[pairs.reference].tolist(), pairs.cosine.tolist(), ends.tolist()))
+        near.append((_Listed(its.rows[pairs.reference], its.image[pairs.reference], pairs.cosine), ends.tolist()))
     for query, row in enumerate(rows.tolist()):
-        for seen, cosine, ends in near:
-            mine = slice(ends[query], ends[query + 1])
-            listed = [Candidate(row, *one, "whole", None) for one in zip(seen[mine], cosine[mine], strict=True)]
-            yield from _by_turns(corpus, benchmark, listed, settings)
+        for listed, ends in near:
+            mine = _Listed(*(column[ends[query] : ends[query + 1]] for column in listed))
+            for seen, cosine in _by_turns(corpus.portrait(row) if len(mine.seen) else None, benchmark, mine, settings):
+                yield Candidate(row, seen, cosine, "whole", None)
+
+
+class _Listed(NamedTuple):
+    """A sample's shortlist of one benchmark, the nearest first: rows of the views, images, cosines; (S,) each."""
+
+    seen: NDArray[np.int64]
+    image: NDArray[np.int64]
+    cosine: NDArray[np.float32]
 
 
 def _by_turns(
-    corpus: Corpus, benchmark: Benchmark, listed: list[Candidate], settings: Proposing
-) -> Iterator[Candidate]:
-    """Of a sample's shortlist, the nearest first: by turns the nearest, and that with the most details in common.
+    portrait: Portrait | None, benchmark: Benchmark, listed: _Listed, settings: Proposing
+) -> Iterator[tuple[int, float]]:
+    """Of a sample's shortlist, by turns the nearest, and that with the most details in common: row of the view, cosine.
 
     Of equally many the nearer. None that has neither details in common nor a high cosine; none without previews.
     """
-    portrait = corpus.portrait(listed[0].row) if listed else None
     if portrait is None:
         return
-    images = np.array([benchmark.image[candidate.seen] for candidate in listed], np.int64)
-    details = benchmark.votes(codes(portrait.features, _MOST), images)
-    others = np.argsort(-details, kind="stable").tolist()
-    worth = (details >= settings.min_details) | (np.array([one.cosine for one in listed]) >= settings.sure_cosine)
+    details = benchmark.votes(codes(portrait.features, _MOST), listed.image)
+    others = np.argsort(-details, kind="stable")[: settings.most_candidates].tolist()
+    worth = (details >= settings.min_details) | (listed.cosine >= settings.sure_cosine)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
-    yield from (listed[number] for number in islice(turns, settings.most_candidates) if worth[number])
+    for number in islice(turns, settings.most_candidates):
+        if worth[number]:
+            yield int(listed.seen[number]), float(listed.cosine[number])
