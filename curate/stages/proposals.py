@@ -22,7 +22,6 @@ from curate.ops.local import codes
 from curate.ops.views import QUARTERS
 from curate.stages.benchmark import Benchmark
 
-_MOST = 100
 REGIONS = ("whole", "square", *QUARTERS)
 
 
@@ -39,7 +38,7 @@ class Proposing(Settings):
     most_candidates: int = Field(
         6, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
     )
-    min_details: float = Field(0.5, ge=0, description="least votes of a sample's details for an alignment, unless")
+    min_details: float = Field(0.5, ge=0, description="least votes of the sample's details for an alignment, unless")
     sure_cosine: float = Field(0.8, ge=-1, le=1, description="the cosine of the embeddings is at least so much")
 
 
@@ -111,15 +110,15 @@ class _Listed(NamedTuple):
 def _by_turns(
     portrait: Portrait | None, benchmark: Benchmark, listed: _Listed, settings: Proposing
 ) -> Iterator[tuple[int, float]]:
-    """Of a sample's shortlist, by turns the nearest, and that with the most details in common: row of the view, cosine.
+    """Of a sample's shortlist, by turns the nearest, and that with the most votes of details: row of the view, cosine.
 
-    Of equally many the nearer. None that has neither details in common nor a high cosine; none without previews.
+    Of equally many the nearer. None that has neither votes nor a high cosine; none without previews.
     """
     if portrait is None:
         return
-    details = benchmark.votes(codes(portrait.features, _MOST), listed.image)
-    others = np.argsort(-details, kind="stable")[: settings.most_candidates].tolist()
-    worth = (details >= settings.min_details) | (listed.cosine >= settings.sure_cosine)
+    found = benchmark.votes(codes(portrait.features), listed.image)
+    others = np.argsort(-found, kind="stable")[: settings.most_candidates].tolist()
+    worth = (found >= settings.min_details) | (listed.cosine >= settings.sure_cosine)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
     for number in islice(turns, settings.most_candidates):
         if worth[number]:
