@@ -38,8 +38,16 @@ class Proposing(Settings):
     most_candidates: int = Field(
         6, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
     )
-    min_details: float = Field(1.0, ge=0, description="least details in common for an alignment, unless")
-    sure_cosine: float = Field(0.8, ge=-1, le=1, description="the cosine of the embeddings is at least so much")
+    min_details: float = Field(
+        1.0, ge=0, description="least details in common for an alignment; fewer from 0.04 below `sure_cosine` on"
+    )
+    sure_cosine: float = Field(
+        0.84, ge=-1, le=1, description="cosine of the embeddings from which none in common are needed"
+    )
+
+
+_FADING = 0.04
+"""Cosine over which the details that are needed become none."""
 
 
 class Candidate(NamedTuple):
@@ -118,7 +126,7 @@ def _by_turns(
         return
     details = benchmark.shared_details(codes(portrait.features), listed.image)
     others = np.argsort(-details, kind="stable")[: settings.most_candidates].tolist()
-    worth = (details >= settings.min_details) | (listed.cosine >= settings.sure_cosine)
+    worth = details >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
     for number in islice(turns, settings.most_candidates):
         if worth[number]:

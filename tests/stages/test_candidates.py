@@ -136,6 +136,10 @@ def test_only_the_nearest_are_aligned_and_the_first_on_a_tie() -> None:
     assert aligned(min_cosine=0.7) == {"b", "c", "d"}
     assert aligned(min_cosine=1) == {"c"}  # a cosine at the limit counts
     assert [m["cosine"] for m in matches(corpus, seen, most_candidates=1)] == [1]
+    # none has so many details in common: only where fewer are needed, or none
+    assert aligned(min_details=101) == {"c"}
+    assert aligned(min_details=101, sure_cosine=0.79) == aligned(min_details=101, sure_cosine=0.805) == {"b", "c", "d"}
+    assert aligned(min_details=101, sure_cosine=0.835) == {"c"}
 
 
 def test_each_sample_has_its_own_candidates() -> None:
