@@ -17,6 +17,10 @@ from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
+_STRONGEST, _MORE = 40, 10
+"""Details that are counted in all images of a shortlist; images that may come first by these, beyond as many as are
+wanted. Counting all 100 in all 64 takes twice as long, and finds the same of 1,701 copies by nine edits."""
+
 
 class Hashed(NamedTuple):
     """The views that have a hash: their rows among all views, (R,), and the search among them."""
@@ -110,10 +114,22 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def shared_details(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How many details of a picture images have, as they are or mirrored: (K, 16) and (S,) -> (S,), 0 to K."""
-        upright, mirrored = (shared(mine, *details.of(images)) for details in self._details)
-        return np.maximum(upright, mirrored)
+    def shared_details(self, mine: Codes, images: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+        """How many details of a picture images have, as they are or mirrored: (K, 16) and (S,) -> (S,), 0 to K.
+
+        Its strongest details are counted in all images, the others in the `first` and in those with most of these: the
+        rest would hardly come first.
+        """
+        found = self._both_ways(mine[:_STRONGEST], images)
+        likely = np.argsort(-found.max(axis=0), kind="stable")[: first + _MORE]
+        counted = np.union1d(likely, np.arange(min(first, len(images))))
+        found[:, counted] += self._both_ways(mine[_STRONGEST:], images[counted])
+        most: NDArray[np.float64] = found.max(axis=0)
+        return most
+
+    def _both_ways(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Details that images have as they are, and mirrored: (2, S)."""
+        return np.stack([shared(mine, *details.of(images)) for details in self._details])
 
     def _rows_of(self, view: str) -> NDArray[np.int64]:
         """The row of this view of each image, -1 where it has none: (images,)."""

@@ -102,7 +102,8 @@ def embeddings_near(corpus: Corpus, benchmark: Benchmark, settings: Proposing) -
         near.append((_Listed(its.rows[pairs.reference], its.image[pairs.reference], pairs.cosine), ends.tolist()))
     for query, row in enumerate(rows.tolist()):
         for listed, ends in near:
-            mine = _Listed(*(column[ends[query] : ends[query + 1]] for column in listed))
+            part = slice(ends[query], ends[query + 1])
+            mine = _Listed(listed.seen[part], listed.image[part], listed.cosine[part])
             for seen, cosine in _by_turns(corpus.portrait(row) if len(mine.seen) else None, benchmark, mine, settings):
                 yield Candidate(row, seen, cosine, "whole", None)
 
@@ -124,7 +125,7 @@ def _by_turns(
     """
     if portrait is None:
         return
-    details = benchmark.shared_details(codes(portrait.features), listed.image)
+    details = benchmark.shared_details(codes(portrait.features), listed.image, settings.most_candidates)
     others = np.argsort(-details, kind="stable")[: settings.most_candidates].tolist()
     worth = details >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
