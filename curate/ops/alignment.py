@@ -108,7 +108,9 @@ def fit_features(sample: Portrait, image: Portrait) -> Fit | None:
     if len(a) < least:
         return None
     found, kept = cv2.estimateAffinePartial2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=5, maxIters=500)
-    if found is None or kept.sum() < least:
+    if found is None:
+        return None
+    if kept.sum() < least:
         return None
     fit = Fit(_matrix(found), _distinct(b, kept))
     if fit.points >= 2 * _LEAST_POINTS:  # enough to learn the squeeze too

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 100
-"""Codes of a picture: those of its strongest features."""
+"""Codes that are kept of an image: those of its strongest features. A picture that is searched has all of its own."""
 WIDTH = 16
 """Bytes of a code."""
 _AT_ONCE = 16
@@ -42,8 +42,8 @@ _SIGNS = _signs()
 
 
 def codes(features: NDArray[np.float32]) -> Codes:
-    """Codes of features that stand the strongest first: (K, 128) -> (min(K, 100), 16) uint8."""
-    return np.packbits(features[:MOST] @ _SIGNS > 0, axis=1)
+    """Codes of features: (K, 128) -> (K, 16) uint8."""
+    return np.packbits(features @ _SIGNS > 0, axis=1)
 
 
 def votes(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.float64]:

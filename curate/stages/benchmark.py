@@ -17,6 +17,10 @@ from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
+_STRONGEST, _MORE = 40, 10
+"""Details of a picture that choose among all images of a shortlist; images that may come first by their votes, beyond
+as many as are wanted."""
+
 
 class Hashed(NamedTuple):
     """The views that have a hash: their rows among all views, (R,), and the search among them."""
@@ -111,9 +115,17 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def votes(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """For which images, as they are or mirrored, a picture's details speak: (K, 16) and (S,) -> (S,)."""
-        return votes(mine, *self._details.of(images))
+    def votes(self, mine: Codes, images: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+        """For which images, as they are or mirrored, a picture's details speak: (K, 16) and (S,) -> (S,).
+
+        Its strongest details choose among all images, the others among the `first` and those with most votes so far:
+        the rest would hardly come first.
+        """
+        found = votes(mine[:_STRONGEST], *self._details.of(images))
+        likely = np.argsort(-found, kind="stable")[: first + _MORE]
+        asked = np.union1d(likely, np.arange(min(first, len(images))))
+        found[asked] += votes(mine[_STRONGEST:], *self._details.of(images[asked]))
+        return found
 
     def _rows_of(self, view: str) -> NDArray[np.int64]:
         """The row of this view of each image, -1 where it has none: (images,)."""

@@ -38,8 +38,14 @@ class Proposing(Settings):
     most_candidates: int = Field(
         6, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
     )
-    min_details: float = Field(0.5, ge=0, description="least votes of the sample's details for an alignment, unless")
-    sure_cosine: float = Field(0.8, ge=-1, le=1, description="the cosine of the embeddings is at least so much")
+    min_details: float = Field(
+        0.5, ge=0, description="least votes of its details for an alignment; fewer from 0.04 below `sure_cosine` on"
+    )
+    sure_cosine: float = Field(0.84, ge=-1, le=1, description="cosine of the embeddings from which none are needed")
+
+
+_FADING = 0.04
+"""Cosine over which the votes that are needed become none."""
 
 
 class Candidate(NamedTuple):
@@ -117,9 +123,9 @@ def _by_turns(
     """
     if portrait is None:
         return
-    found = benchmark.votes(codes(portrait.features), listed.image)
+    found = benchmark.votes(codes(portrait.features), listed.image, settings.most_candidates)
     others = np.argsort(-found, kind="stable")[: settings.most_candidates].tolist()
-    worth = (found >= settings.min_details) | (listed.cosine >= settings.sure_cosine)
+    worth = found >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
     for number in islice(turns, settings.most_candidates):
         if worth[number]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.ops.alignment import mirrored, portrait
-from curate.ops.local import MOST, WIDTH, codes, votes
+from curate.ops.local import WIDTH, codes, votes
 from tests.pictures import Pixels, textured
 
 ONE = np.array([[0] * 16, [255] * 16], np.uint8)
@@ -64,7 +64,6 @@ def test_a_picture_pasted_on_another_speaks_for_both_and_for_no_third() -> None:
     mine = codes(portrait(grey(pasted)).features)
     held = [codes(portrait(grey(picture)).features) for picture in (city, reef, hills)]
     found = votes(mine, *of(*held))
-    assert len(mine) <= MOST
     assert min(found[:2]) > 3 * found[2]
 
 
