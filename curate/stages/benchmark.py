@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
-from curate.ops.local import WIDTH, Codes, votes
+from curate.ops.local import WIDTH, Codes, shared
 from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
@@ -115,16 +115,16 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def votes(self, mine: Codes, images: NDArray[np.int64], first: int) -> NDArray[np.float64]:
-        """For which images, as they are or mirrored, a picture's details speak: (K, 16) and (S,) -> (S,).
+    def shared_details(self, mine: Codes, images: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+        """How many details of a picture images have, as they are or mirrored, and how many votes: -> (2, S), 0 to K.
 
-        Its strongest details choose among all images, the others among the `first` and those with most votes so far:
-        the rest would hardly come first.
+        Of codes (K, 16) and images (S,). Its strongest details choose among all images, the others among the `first`
+        and those with most votes so far: the rest would hardly come first.
         """
-        found = votes(mine[:_STRONGEST], *self._details.of(images))
-        likely = np.argsort(-found, kind="stable")[: first + _MORE]
+        found = shared(mine[:_STRONGEST], *self._details.of(images))
+        likely = np.argsort(-found[1], kind="stable")[: first + _MORE]
         asked = np.union1d(likely, np.arange(min(first, len(images))))
-        found[asked] += votes(mine[_STRONGEST:], *self._details.of(images[asked]))
+        found[:, asked] += shared(mine[_STRONGEST:], *self._details.of(images[asked]))
         return found
 
     def _rows_of(self, view: str) -> NDArray[np.int64]:

@@ -39,13 +39,13 @@ class Proposing(Settings):
         6, ge=0, description="of these aligned with a sample: by turns the nearest embedding and the most details"
     )
     min_details: float = Field(
-        0.5, ge=0, description="least votes of its details for an alignment; fewer from 0.04 below `sure_cosine` on"
+        1.0, ge=0, description="least details in common for an alignment; fewer from 0.04 below `sure_cosine` on"
     )
     sure_cosine: float = Field(0.84, ge=-1, le=1, description="cosine of the embeddings from which none are needed")
 
 
 _FADING = 0.04
-"""Cosine over which the votes that are needed become none."""
+"""Cosine over which the details that are needed become none."""
 
 
 class Candidate(NamedTuple):
@@ -119,13 +119,13 @@ def _by_turns(
 ) -> Iterator[tuple[int, float]]:
     """Of a sample's shortlist, by turns the nearest, and that with the most votes of details: row of the view, cosine.
 
-    Of equally many the nearer. None that has neither votes nor a high cosine; none without previews.
+    Of equally many the nearer. None that has neither details in common nor a high cosine; none without previews.
     """
     if portrait is None:
         return
-    found = benchmark.votes(codes(portrait.features), listed.image, settings.most_candidates)
-    others = np.argsort(-found, kind="stable")[: settings.most_candidates].tolist()
-    worth = found >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
+    details, votes = benchmark.shared_details(codes(portrait.features), listed.image, settings.most_candidates)
+    others = np.argsort(-votes, kind="stable")[: settings.most_candidates].tolist()
+    worth = details >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
     for number in islice(turns, settings.most_candidates):
         if worth[number]:

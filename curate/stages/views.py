@@ -14,7 +14,7 @@ from curate.detector.pixels import squash
 from curate.ops.alignment import mirrored, portrait
 from curate.ops.evidence import decoded
 from curate.ops.hashing import phash256
-from curate.ops.local import MOST, codes
+from curate.ops.local import codes
 from curate.ops.quality import contrast
 from curate.ops.views import TURNS, Box, benchmark_regions, cut, embedded_views, hashed, preview, thumbnail
 from curate.sources import Sample
@@ -60,7 +60,7 @@ def _rows(signer: Signer, sample: Sample, min_contrast: float) -> list[Row]:
     found["whole"]["preview"] = shown = encoded(preview(dark))
     upright = portrait(decoded(shown))
     for name, seen in (("whole", upright), ("whole+mirror", mirrored(upright))):
-        found[name]["details"] = codes(seen.features[:MOST]).tobytes()
+        found[name]["details"] = codes(seen.features).tobytes()
     return list(found.values())
 
 
