@@ -17,10 +17,6 @@ from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
-_STRONGEST, _MORE = 40, 10
-"""Details of a picture that choose among all images of a shortlist; images that may come first by their votes, beyond
-as many as are wanted."""
-
 
 class Hashed(NamedTuple):
     """The views that have a hash: their rows among all views, (R,), and the search among them."""
@@ -115,17 +111,12 @@ class Benchmark:
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
 
-    def shared_details(self, mine: Codes, images: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+    def shared_details(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """How many details of a picture images have, as they are or mirrored, and how many votes: -> (2, S), 0 to K.
 
-        Of codes (K, 16) and images (S,). Its strongest details choose among all images, the others among the `first`
-        and those with most votes so far: the rest would hardly come first.
+        Of codes (K, 16) and images (S,).
         """
-        found = shared(mine[:_STRONGEST], *self._details.of(images))
-        likely = np.argsort(-found[1], kind="stable")[: first + _MORE]
-        asked = np.union1d(likely, np.arange(min(first, len(images))))
-        found[:, asked] += shared(mine[_STRONGEST:], *self._details.of(images[asked]))
-        return found
+        return shared(mine, *self._details.of(images))
 
     def _rows_of(self, view: str) -> NDArray[np.int64]:
         """The row of this view of each image, -1 where it has none: (images,)."""

@@ -123,7 +123,7 @@ def _by_turns(
     """
     if portrait is None:
         return
-    details, votes = benchmark.shared_details(codes(portrait.features), listed.image, settings.most_candidates)
+    details, votes = benchmark.shared_details(codes(portrait.features), listed.image)
     others = np.argsort(-votes, kind="stable")[: settings.most_candidates].tolist()
     worth = details >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
     turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
