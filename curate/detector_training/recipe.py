@@ -13,18 +13,16 @@ from curate.detector.model import Shape
 class Recipe:
     """How to train. The defaults are those of the detector that `curate` ships."""
 
-    steps: int = 2600
-    batch: int = 256
+    steps: int = 1250
+    batch: int = 128
     """Pictures a step, each once as it is and once edited."""
     rate: float = 1e-3
     """Learning rate of AdamW after the warm-up."""
-    warmup: int = 100
+    warmup: int = 60
     """Steps until the full rate."""
     weight_decay: float = 0.05
-    temperature: float = 0.05
-    memory: int = 8192
-    """Originals of earlier steps that are negatives too; from the end of the warm-up on."""
-    average: float = 0.998
+    temperature: float = 0.07
+    average: float = 0.995
     """Share of the averaged weights that stays in a step."""
     save_every: int = 100
     """Steps between checkpoints."""

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from curate.detector.model import Detector, Shape
-from curate.detector_training.loss import Memory
 from curate.detector_training.recipe import Recipe
 from curate.errors import SourceError
 
@@ -21,21 +20,19 @@ log = logging.getLogger(__name__)
 
 
 class State:
-    """The model that learns, its running `average` (the one to keep), the optimizer, the `memory`, and the `step`."""
+    """The model that learns, its running `average` (the one to keep), the optimizer, and the `step`."""
 
     def __init__(self, shape: Shape, recipe: Recipe, device: str) -> None:
         torch.manual_seed(recipe.seed)
         self.step = 0
         self.model, self.average = Detector(shape).to(device), Detector(shape).to(device)
         self.average.load_state_dict(self.model.state_dict())
-        self.memory = Memory(recipe.memory, shape.dim, device)
         self.optimizer = torch.optim.AdamW(_groups(self.model, recipe), lr=recipe.rate, betas=(0.9, 0.98))
 
     def save(self, out: Path) -> None:
         """Write `out/checkpoint.pt`, whole or not at all."""
         state = {"step": self.step, "model": self.model.state_dict(), "average": self.average.state_dict()}
         state |= {"shape": asdict(self.model.shape), "optimizer": self.optimizer.state_dict()}
-        state["memory"] = {"vectors": self.memory.vectors, "picture": self.memory.picture}
         draft = out / "checkpoint.draft"
         torch.save(state, draft)
         draft.replace(out / CHECKPOINT)
@@ -49,7 +46,6 @@ class State:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.memory.add(state["memory"]["vectors"], state["memory"]["picture"])
             self.step = int(state["step"])
         log.info("going on from step %d", self.step)
 

@@ -1,7 +1,7 @@
 """Train the detector: contrastive learning where the positives are edits and the negatives are other pictures.
 
-Loss: InfoNCE (as in SimCLR) of each original against its edited copy, all other pictures of the batch and those of some
-batches before. Tiles cut from one picture are never negatives. The weights that are kept are a running average.
+Loss: InfoNCE (as in SimCLR) of each original against its edited copy and all other pictures of the batch. Tiles cut
+from one picture are never negatives. The weights that are kept are a running average.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from curate.detector_training.tiles import Tiles
 
 LOG = "log.jsonl"
 _LOG_EVERY = 10
-_CPU_HAS_BF16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-"""There bfloat16 takes half the time; elsewhere it is emulated, in many times it."""
 
 
 class _Pairs(Dataset):  # type: ignore[misc]  # torch is not typed for us
@@ -51,8 +49,7 @@ def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def train(tiles: Tiles, shape: Shape, recipe: Recipe, out: Path, device: str = "cpu") -> Detector:
-    """Train from `out/checkpoint.pt` on if it is there -> the detector of averaged weights; bf16 where
-    the hardware has it.
+    """Train from `out/checkpoint.pt` on if it is there -> the detector of averaged weights; bf16 on a GPU.
 
     On the CPU an interrupted training that goes on ends with the same weights, bit for bit, as one that was not.
     """
@@ -82,16 +79,14 @@ def _learn(state: State, pixels: Tensor, picture: Tensor, recipe: Recipe, device
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.rate * _pace(state.step, recipe)
     kind = torch.device(device).type
-    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or _CPU_HAS_BF16):
-        vectors = state.model(pixels.to(device, non_blocking=True).float()).float()
-    value, hit = loss(vectors, picture, recipe.temperature, state.memory)
+    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+        vectors = state.model(pixels.to(device, non_blocking=True).float())
+    value, hit = loss(vectors.float(), picture, recipe.temperature)
     state.optimizer.zero_grad(set_to_none=True)
     value.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
     state.optimizer.step()
     state.step += 1
-    if state.step >= recipe.warmup:  # before, vectors change so fast that remembered ones say nothing
-        state.memory.add(vectors[: len(picture)], picture)
     state.blend(min(recipe.average, state.step / (state.step + 9)))
     return value.item(), hit
 
