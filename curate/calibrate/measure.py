@@ -15,7 +15,7 @@ from curate.ops.edits import EDITS
 from curate.ops.intervals import at_most, clopper_pearson
 from curate.stages.contamination import ContaminationSettings
 
-_SURE_SIMILARITY, _SURE_AGREEMENT = 0.95, 0.9
+_SURE_SIMILARITY, _SURE_AGREEMENT = 0.97, 0.9
 """A pair that reaches both is a copy whoever made it: contamination of the corpus, or twins inside the benchmark."""
 _NAMED = 10
 """Strangers named, those of the highest scores: they may be copies that nobody planted."""

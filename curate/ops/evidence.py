@@ -1,13 +1,15 @@
 """The evidence on a pair, whoever asks: what verified it, by which score, how one picture was made of the other.
 
 Contamination and duplicates are verified by this code alone: by thumbnails where these can be laid over each other as
-they are, else by aligning the stored previews.
+they are and tell enough, else by aligning the stored previews.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple
 
@@ -29,6 +31,16 @@ _PORTRAITS = 1000
 Both = tuple[Portrait, Portrait]
 """A picture as it is and mirrored."""
 
+SURE_SIMILARITY = 0.97
+"""Correlation below which thumbnails decide only on pictures that `show_little`.
+
+Between .92 and .97 alignment confirms 205 of 208 copies of photographs, and 23 of 54 pairs of lookalike drawings.
+"""
+_LITTLE = 96 * 96
+"""Area of a preview in px below which alignment finds less than thumbnails do: of 200 photographs of 64 px, blurred by
+2 px, 138 instead of 191; of 32 px none instead of 48.
+"""
+
 
 class Evidence(NamedTuple):
     """What decided that two pictures are one; the columns of the same names of contract `contamination`."""
@@ -45,6 +57,11 @@ class Evidence(NamedTuple):
 
 
 BYTES = Evidence("bytes", 1.0, 1.0)
+
+
+def show_little(one: bytes | None, other: bytes | None) -> bool:
+    """Whether one of two previews shows hardly more than a thumbnail, or is missing."""
+    return any(preview is None or math.prod(_size(preview)) < _LITTLE for preview in (one, other))
 
 
 def aligned(sample: Portrait | None, image: Both | None, least: float, *, look: bool = False) -> Evidence | None:
@@ -107,11 +124,24 @@ def opened(preview: bytes | None) -> Portrait | None:
 
 def decoded(preview: bytes) -> NDArray[np.uint8]:
     """The grey levels of a stored preview, (H, W); SourceError where it is not a preview."""
-    try:
+    with _damage_told():
+        _size(preview)
+        grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0]
+        return grey
+
+
+def _size(preview: bytes) -> tuple[int, int]:
+    """Height and width of a stored preview in px; SourceError where it is not a preview."""
+    with _damage_told():
         height, width = simplejpeg.decode_jpeg_header(preview)[:2]
         if height * width > PREVIEW_AREA:
             raise ValueError(f"it says that it is {width} x {height} px")
-        grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0]
-        return grey
+        return height, width
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
     except (ValueError, KeyError) as error:  # KeyError: simplejpeg, on a colour space it has no name for
         raise SourceError(f"a stored preview is damaged: {error}; delete the part and make it again") from None

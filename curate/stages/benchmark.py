@@ -73,7 +73,7 @@ class Benchmark:
         self._previews = views["preview"]
         both = [self._rows_of(view) for view in ("whole", "whole+mirror")]
         self._details = _Details(views["details"], np.stack(both, axis=1))
-        self._portraits = Portraits(lambda image: self._previews[self._rows[image, "whole"]].as_py())
+        self._portraits = Portraits(self.preview)
 
     def _embedded(self, embeddings: pa.ChunkedArray, engine: str) -> Iterator[Embedded]:
         """One index a benchmark, so that what is found of one does not depend on which others are searched."""
@@ -110,6 +110,11 @@ class Benchmark:
         """The upright thumbnail of a hashed view's region: (1024,) uint8."""
         region, _ = self.view(row)
         return self._thumbnails[self._rows[self.image[row], region]]
+
+    def preview(self, image: int) -> bytes | None:
+        """The stored preview of an image."""
+        data: bytes | None = self._previews[self._rows[image, "whole"]].as_py()
+        return data
 
     def shared_details(self, mine: Codes, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """How many details of a picture images have, as they are or mirrored, and how many votes: -> (2, S), 0 to K.

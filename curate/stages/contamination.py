@@ -16,13 +16,13 @@ from pydantic import Field
 
 from curate.config import Settings
 from curate.contracts import contract
-from curate.ops.evidence import BYTES, Evidence, aligned
+from curate.ops.evidence import BYTES, SURE_SIMILARITY, Evidence, aligned, show_little
 from curate.ops.verify import SIDE, centre_of, similarity, square_of
 from curate.ops.views import QUARTERS, TURNS, WHOLE, Box, overlap, square
 from curate.stages.benchmark import Benchmark
 from curate.stages.proposals import REGIONS, Candidate, Corpus, Proposing, embeddings_near, hashes_near
 
-VERSION = 7
+VERSION = 8
 CORPUS_COLUMNS = [
     *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
     *(f"hash256_{region}" for region in REGIONS),
@@ -34,7 +34,7 @@ class Thresholds(Settings):
 
     min_similarity: float = Field(ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_agreement: float = Field(
-        ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
+        ge=0, le=1, description="least agreement after alignment: four shares that speak for it, less one against"
     )
 
 
@@ -45,7 +45,7 @@ class ContaminationSettings(Proposing):
 
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_agreement: float = Field(
-        0.5, ge=0, le=1, description="least agreement after alignment, the mean of four shares that speak for it"
+        0.4, ge=0, le=1, description="least agreement after alignment: four shares that speak for it, less one against"
     )
     thresholds: dict[str, Thresholds] = Field(
         default_factory=dict, description="benchmark -> its own min_similarity and min_agreement, instead of these"
@@ -138,7 +138,7 @@ def _byte_equal(signatures: pa.Table, benchmark: Benchmark) -> Iterator[Match]:
 
 
 def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float | None:
-    """Correlation of the thumbnails, laid over each other as the views that met say; None of quarters."""
+    """Correlation of the thumbnails, laid over each other as the views that met say; None where they cannot tell."""
     if candidate.region in QUARTERS:
         return None
     mine = corpus.thumbnails[candidate.row]
@@ -146,7 +146,9 @@ def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float |
         mine = square_of(mine, *corpus.sizes[candidate.row])
     _, turn = benchmark.view(candidate.seen)
     its = benchmark.thumbnail(candidate.seen).reshape(SIDE, SIDE)
-    return float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
+    score = float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
+    previews = corpus.previews[candidate.row].as_py(), benchmark.preview(benchmark.image[candidate.seen])
+    return score if score >= SURE_SIMILARITY or show_little(*previews) else None
 
 
 def _by_thumbnails(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:

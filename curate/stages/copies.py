@@ -13,7 +13,7 @@ from pydantic import Field
 
 from curate.config import Settings
 from curate.ops.columns import matrix, vectors
-from curate.ops.evidence import Evidence, Portraits, aligned, opened, overlaid_as_they_are
+from curate.ops.evidence import SURE_SIMILARITY, Evidence, Portraits, aligned, opened, overlaid_as_they_are, show_little
 from curate.ops.multihash import LARGEST_RADIUS
 from curate.ops.nearest import Ranks
 from curate.ops.search import cosines
@@ -39,7 +39,7 @@ class Limits(Settings):
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of candidates")
     min_cosine: float = Field(0.75, ge=0, le=1, description="least cosine of descriptors searched")
     most_candidates: int = Field(3, ge=0, description="nearest descriptors searched, and candidates aligned, a sample")
-    min_agreement: float = Field(0.6, ge=0, le=1, description="least agreement after alignment")
+    min_agreement: float = Field(0.5, ge=0, le=1, description="least agreement after alignment")
     overlaid: Literal["keep", "drop"] = Field(
         "keep", description="what differs in text or a logo drawn over it: kept and told, or dropped, by its own kind"
     )
@@ -169,7 +169,10 @@ class Verifier:
     def _alike(self, row: Ranks, other: Ranks, measures: Measures) -> dict[int, list[tuple[int, float]]]:
         """Of pairs, what thumbnails verify: the others of each row with their correlation, the nearest first."""
         least = self._limits.min_similarity
-        alike = np.flatnonzero(self._proposed(measures) & (measures.similarity >= np.float32(least)))
+        near = self._proposed(measures) & (measures.similarity >= np.float32(least))
+        for pair in np.flatnonzero(near & (measures.similarity < np.float32(SURE_SIMILARITY))).tolist():
+            near[pair] = show_little(self._preview(row[pair]), self._preview(other[pair]))
+        alike = np.flatnonzero(near)
         order = np.lexsort((other[alike], -measures.similarity[alike], measures.distance[alike], row[alike]))
         best, found = alike[order], dict[int, list[tuple[int, float]]]()
         for pair in best.tolist():
