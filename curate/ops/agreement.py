@@ -26,17 +26,31 @@ from curate.ops.alignment import Matrix, Portrait, band, fine_band, inverted
 _GRID = 8
 _MARGIN = 6
 """Pixels at the edge of a frame that are not compared."""
-_LEAST_BLOCKS = 6
+_LEAST_BLOCKS, _LEAST_CONTRARY = 6, 4
 _LEAST_OVERLAP = 0.6
-_LEAST_VARIANCE, _LEAST_FINE_VARIANCE = 4.0, 2.0
-"""Blocks of less detail than this, in grey levels squared, say nothing: two blank walls are not each other's copies."""
-_ALIKE, _FINE_ALIKE = 0.65, 0.4
-"""Correlation from which two blocks agree."""
-_UNLIKE = 0.5
-"""Correlation below which two blocks that both have detail speak against it."""
-_LEAST_CONTRARY = 4
 _BANNER = 2
 """Rows or columns of blocks along one edge that may hold a banner, and do not speak against it."""
+
+
+class _Detail(NamedTuple):
+    """What is asked of blocks that speak for or against it; variances in grey levels squared."""
+
+    variance: float
+    """Of either picture, from which a block says anything: two blank walls are not each other's copies."""
+    alike: float
+    """Correlation from which two blocks agree."""
+    unlike: float
+    """Correlation below which two blocks that both have detail contradict each other."""
+    clear: float
+    """Variance of both pictures from which they do."""
+    balance: float
+    """Least part of one's variance that the other must have: an edit that blurs leaves noise, which says nothing."""
+
+
+_BROAD = _Detail(4.0, 0.65, 0.5, 4.0, 0.0)
+_FINE = _Detail(2.0, 0.4, 0.2, 8.0, 0.25)
+_FINE_CONTRARY = 0.25
+"""What a contradiction in fine detail counts, of one in broad detail: noise and hard compression make some too."""
 _ENOUGH_POINTS = 16
 """Of 8,849 pairs of lookalikes one was aligned by more than 11 features; half of all copies are by more than 50."""
 _REACH, _SAME_FEATURE = 3.5, 0.8
@@ -46,31 +60,26 @@ HOPELESS = 0.05
 
 
 class Blocks(NamedTuple):
-    """The 8 x 8 blocks of a frame, row by row: how the two pictures correlate there, and where they have detail."""
+    """The 8 x 8 blocks of a frame, row by row, (64,) each: how two pictures correlate there, and their detail."""
 
     alike: NDArray[np.float64]
-    """Correlation, (64,)."""
-    some: NDArray[np.bool_]
-    """Which blocks lie inside and have detail in one picture at least, (64,)."""
-    both: NDArray[np.bool_]
-    """Which of these have detail in both, (64,)."""
+    less: NDArray[np.float64]
+    """The variance of the picture with the less of it, grey levels squared; 0 where the block lies outside."""
+    more: NDArray[np.float64]
 
-    def agreeing(self, least: float) -> float:
-        """The share of the blocks with detail that correlate by `least`; 0 where there are too few of them to tell."""
-        alike = self.alike[self.some]
-        return float((alike > least).mean()) if len(alike) >= _LEAST_BLOCKS else 0.0
+    def agreeing(self, how: _Detail) -> float:
+        """The share of the blocks with detail that are alike; 0 where there are too few of them to tell."""
+        alike = self.alike[self.more > how.variance]
+        return float((alike > how.alike).mean()) if len(alike) >= _LEAST_BLOCKS else 0.0
 
-    def contrary(self) -> float:
-        """The share of the blocks with detail in both that are unlike; all of them where there are too few to tell.
+    def contrary(self, how: _Detail, unknown: float) -> float:
+        """The share of the blocks with detail in both that are unlike; `unknown` where there are too few to tell.
 
         Without those along the one edge where that is least: there a banner may lie.
         """
-        shares = [float((self.alike[seen] < _UNLIKE).mean()) for seen in self.both & _WITHOUT_AN_EDGE if _enough(seen)]
-        return min(shares, default=1.0)
-
-
-def _enough(seen: NDArray[np.bool_]) -> bool:
-    return bool(seen.sum() >= _LEAST_CONTRARY)
+        both = (self.less > how.clear) & (self.less >= how.balance * self.more)
+        looks = [kept for kept in both & _WITHOUT_AN_EDGE if kept.sum() >= _LEAST_CONTRARY]
+        return min((float((self.alike[kept] < how.unlike).mean()) for kept in looks), default=unknown)
 
 
 def _without_an_edge() -> NDArray[np.bool_]:
@@ -112,7 +121,7 @@ class Laid:
     def blocks(self) -> Blocks:
         """The blocks in broad detail."""
         # the band is taken only now: what lay around the picture in the other must not reach into it
-        return _blocks(band(self.over), self.frame.band, self.inside, _LEAST_VARIANCE)
+        return _blocks(band(self.over), self.frame.band, self.inside)
 
     @cached_property
     def broad(self) -> float:
@@ -120,7 +129,7 @@ class Laid:
 
         Of copies one lies nearly whole within the other; corners that overlap agree by chance, and count for nothing.
         """
-        return self.blocks.agreeing(_ALIKE) if max(self.shown, self.covers) >= _LEAST_OVERLAP else 0.0
+        return self.blocks.agreeing(_BROAD) if max(self.shown, self.covers) >= _LEAST_OVERLAP else 0.0
 
 
 def lay(sample: Portrait, image: Portrait, matrix: Matrix) -> Laid:
@@ -137,13 +146,14 @@ def agreement(laid: Laid, points: int) -> float:
     """How much speaks for it that the two are one, 0 to 1. `points`: features by which the two were aligned.
 
     The mean of four shares: blocks that agree in their broad detail, and in their fine; features found again in their
-    place; points, of sixteen. Less the share of the blocks that contradict it.
+    place; points, of sixteen. Less the share of the blocks that contradict it, mostly of those in broad detail.
     """
     if laid.broad < HOPELESS:
         return 0.0
-    fine = _blocks(fine_band(laid.over), fine_band(laid.frame.grey), laid.inside, _LEAST_FINE_VARIANCE)
-    shares = laid.broad + fine.agreeing(_FINE_ALIKE) + _refound(laid) + min(points / _ENOUGH_POINTS, 1)
-    return max(0.0, shares / 4 - laid.blocks.contrary())
+    fine = _blocks(fine_band(laid.over), fine_band(laid.frame.grey), laid.inside)
+    shares = laid.broad + fine.agreeing(_FINE) + _refound(laid) + min(points / _ENOUGH_POINTS, 1)
+    contrary = laid.blocks.contrary(_BROAD, unknown=1.0) + _FINE_CONTRARY * fine.contrary(_FINE, unknown=0.0)
+    return max(0.0, shares / 4 - contrary)
 
 
 def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool_]:
@@ -154,9 +164,7 @@ def _inside(frame: Portrait, other: Portrait, matrix: Matrix) -> NDArray[np.bool
     return cv2.warpAffine(full, matrix, (width, height), flags=flags) > 0
 
 
-def _blocks(
-    one: NDArray[np.float32], other: NDArray[np.float32], inside: NDArray[np.bool_], least_variance: float
-) -> Blocks:
+def _blocks(one: NDArray[np.float32], other: NDArray[np.float32], inside: NDArray[np.bool_]) -> Blocks:
     """Correlate two bands, (H, W), block by block; blocks count of which 7 tenths lie inside."""
     seen = _inner(inside)
     block = _numbers(*seen.shape)
@@ -170,8 +178,8 @@ def _blocks(
     floor = 1e-3  # a block without detail agrees with none that has some
     alike: NDArray[np.float64] = cov / np.sqrt(np.maximum(var_x, floor) * np.maximum(var_y, floor))
     within = count >= 0.7 * whole
-    some, both = (within & (at_least(var_x, var_y) > least_variance) for at_least in (np.maximum, np.minimum))
-    return Blocks(alike, some, both)
+    less, more = (np.where(within, which(var_x, var_y), 0.0) for which in (np.minimum, np.maximum))
+    return Blocks(alike, less, more)
 
 
 def _inner(values: NDArray[Any]) -> NDArray[Any]:

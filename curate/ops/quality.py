@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_MEANS = 16
+
 
 class Quality(NamedTuple):
     """Facts of N views, each (N,) float32."""
@@ -25,6 +27,31 @@ def contrast(views: NDArray[np.uint8]) -> NDArray[np.float32]:
     sums = np.array([(cv2.sumElems(v)[0], cv2.norm(v, cv2.NORM_L2SQR)) for v in views]).reshape(-1, 2)
     n = math.prod(views.shape[1:])
     return np.asarray(np.sqrt(n * sums[:, 1] - sums[:, 0] ** 2) / n, np.float32)
+
+
+def clear(views: NDArray[np.uint8], min_contrast: float) -> NDArray[np.bool_]:
+    """Which views, (N, S, S) uint8, show enough to be hashed, (N,): contrast, and half of that against a slope.
+
+    Tiles of clear sky are slopes of light and no more: their hashes hang on noise, their thumbnails correlate by .99.
+    """
+    return (contrast(views) >= min_contrast) & (relief(views) >= min_contrast / 2)
+
+
+def relief(views: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Standard deviation of each view about the quadratic surface that fits it: (N, S, S) uint8 -> (N,) float64.
+
+    Of its 16 x 16 means, so that noise is no relief. Sums are exact: the batch does not matter.
+    """
+    small = np.array([cv2.resize(v, (_MEANS, _MEANS), interpolation=cv2.INTER_AREA) for v in views], np.float64)
+    small = small.reshape(-1, _MEANS, _MEANS)
+    x = np.arange(_MEANS) * 2.0 - (_MEANS - 1)
+    powers = np.stack([np.ones(_MEANS), x, x * x - (x * x).mean()], axis=1)
+    squares = (powers * powers).sum(axis=0)
+    along = powers.T @ small @ powers
+    explained = along * along / np.outer(squares, squares)
+    surface = explained[:, [0, 0, 0, 1, 1, 2], [0, 1, 2, 0, 1, 0]].sum(axis=1)
+    left: NDArray[np.float64] = np.maximum((small * small).sum(axis=(1, 2)) - surface, 0)
+    return np.sqrt(left) / _MEANS
 
 
 def quality(views: NDArray[np.uint8]) -> Quality:

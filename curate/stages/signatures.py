@@ -21,11 +21,11 @@ from curate.ops import images
 from curate.ops.embedding import Embedder, checked_spec
 from curate.ops.hashing import SIDE, phash64, phash256
 from curate.ops.images import Fault, Header, Picture
-from curate.ops.quality import contrast, quality
+from curate.ops.quality import clear, quality
 from curate.ops.views import corpus_regions, hashed, preview, thumbnail
 from curate.sources import Sample
 
-VERSION = 3
+VERSION = 4
 _DECODE_SIDE = 128
 """JPEGs are decoded reduced, to no less than so many px a side: what previews and the hashes of quarters look at."""
 _HASHES_ONLY_SIDE = 64
@@ -47,7 +47,9 @@ class SignaturesSettings(Settings):
     )
     max_bytes: int = Field(100 * 2**20, ge=1, description="largest image member that is read, B")
     max_pixels: int = Field(100_000_000, ge=1, le=images.MAX_PIXELS, description="largest image that is decoded, px")
-    min_contrast: float = Field(4.0, ge=0, description="views below this are blank: no hash, grey levels")
+    min_contrast: float = Field(
+        4.0, ge=0, description="views below this, or half of it about a slope, are blank: no hash; grey levels"
+    )
     batch_size: int = Field(256, ge=1, description="images hashed and embedded at once")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N, for the embedding")
     num_cpus: float = Field(1, ge=0, description="cores that a worker occupies on Ray")
@@ -171,12 +173,12 @@ def _view_columns(views: NDArray[np.uint8], min_contrast: float) -> dict[str, It
     facts = quality(views[:, 0])
     columns: dict[str, Iterable[Any]] = {name: values.tolist() for name, values in facts._asdict().items()}
     flat = views.reshape(-1, SIDE, SIDE)
-    clear = (contrast(flat) >= min_contrast).reshape(views.shape[:2])
-    long = phash256(flat).reshape(*clear.shape, 32)
+    good = clear(flat, min_contrast).reshape(views.shape[:2])
+    long = phash256(flat).reshape(*good.shape, 32)
     for number, region in enumerate(_REGIONS):
-        columns[f"hash256_{region}"] = _where(clear[:, number], [h.tobytes() for h in long[:, number]])
+        columns[f"hash256_{region}"] = _where(good[:, number], [h.tobytes() for h in long[:, number]])
     for number, region in enumerate(("whole", "square")):
-        columns[f"phash_{region}"] = _where(clear[:, number], phash64(views[:, number]).tolist())
+        columns[f"phash_{region}"] = _where(good[:, number], phash64(views[:, number]).tolist())
     columns["thumbnail"] = [thumbnail(v).tobytes() for v in views[:, 0]]
     return columns
 

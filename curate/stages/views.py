@@ -15,12 +15,12 @@ from curate.ops.alignment import mirrored, portrait
 from curate.ops.evidence import decoded
 from curate.ops.hashing import phash256
 from curate.ops.local import codes
-from curate.ops.quality import contrast
+from curate.ops.quality import clear
 from curate.ops.views import TURNS, Box, benchmark_regions, cut, embedded_views, hashed, preview, thumbnail
 from curate.sources import Sample
 from curate.stages.signatures import SignaturesSettings, Signer, encoded, grey
 
-VERSION = 5
+VERSION = 6
 _ENLARGED = 2
 """Decoded so much larger than a corpus image that a crop to a third of the area has the pixels that are looked at."""
 
@@ -70,14 +70,14 @@ def _hashed(dark: NDArray[np.uint8], facts: Row, min_contrast: float) -> dict[st
     upright = hashed(dark, squash(dark), regions)
     names = [(region, turn) for region in regions for turn in TURNS]
     seen = np.stack([turn.apply(region) for region in upright for turn in TURNS.values()])
-    clear = contrast(seen) >= min_contrast
+    shows = clear(seen, min_contrast).tolist()
     return {
         region + turn: {
             **_place(regions[region]),
             "hash256": long.tobytes() if good else None,
             "thumbnail": None if turn else thumbnail(np.ascontiguousarray(view)).tobytes(),
         }
-        for (region, turn), view, long, good in zip(names, seen, phash256(seen), clear.tolist(), strict=True)
+        for (region, turn), view, long, good in zip(names, seen, phash256(seen), shows, strict=True)
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import imagehash
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.ops.hashing import hamming, phash64, phash256
-from curate.ops.quality import contrast, quality
+from curate.ops.quality import clear, contrast, quality, relief
 from curate.ops.turns import distances
 from tests.pictures import Pixels, draw, turned
 
@@ -102,3 +103,26 @@ def test_quality_worked_out_by_hand() -> None:
 def test_a_blank_view_has_no_contrast() -> None:
     assert contrast(np.full((1, 64, 64), 255, np.uint8)).tolist() == [0]
     assert contrast(VIEWS).tolist() == pytest.approx(VIEWS.std(axis=(1, 2)).tolist(), rel=1e-6)
+
+
+def test_relief_is_what_no_smooth_surface_explains() -> None:
+    rng = np.random.default_rng(5)
+    views = rng.integers(0, 256, (3, 64, 64), np.uint8)
+    x, y = np.meshgrid(np.arange(16.0), np.arange(16.0))
+    surface = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(256, 6)
+    for view, found in zip(views, relief(views).tolist(), strict=True):
+        small = cv2.resize(view, (16, 16), interpolation=cv2.INTER_AREA).reshape(-1).astype(np.float64)
+        fit, *_ = np.linalg.lstsq(surface, small, rcond=None)
+        assert found == pytest.approx(float((small - surface @ fit).std()))
+    assert relief(views[:0]).shape == (0,)
+
+
+def test_a_slope_of_light_shows_nothing_however_steep_or_noisy() -> None:
+    rng = np.random.default_rng(6)
+    slope = np.broadcast_to(np.linspace(0, 200, 64), (64, 64))
+    noisy = slope + rng.normal(25, 5, (64, 64))
+    line = noisy.copy()
+    line[20:24, 10:50] = 255
+    views = np.stack([slope, noisy, line]).clip(0, 255).astype(np.uint8)
+    assert clear(views, 4.0).tolist() == [False, False, True]
+    assert (contrast(views) > 50).all()

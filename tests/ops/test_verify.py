@@ -136,6 +136,33 @@ def test_other_pictures_do_not_agree() -> None:
     assert [pair for pair, v in verdicts.items() if v is not None and v.agreement >= ENOUGH] == []
 
 
+def with_the_middle_of(grey: Grey, other: Grey) -> Grey:
+    """`grey` with the middle half of its sides, a quarter of its area, taken from another picture."""
+    height, width = grey.shape
+    box = slice(height // 4, 3 * height // 4), slice(width // 4, 3 * width // 4)
+    changed = grey.copy()
+    changed[box] = cv2.resize(other, (width, height), interpolation=cv2.INTER_AREA)[box]
+    return changed
+
+
+@pytest.mark.parametrize("name", ["photo 0", "photo 2", "reef", "city", "flowers"])
+def test_another_picture_in_the_middle_counts_against_and_a_banner_does_not(name: str) -> None:
+    """Two people before one wall are two pictures; words on a bar along an edge are an edit."""
+    picture = pictures()[name]
+    before = compare(seen(picture), both(name), ENOUGH)
+    lookalike = compare(seen(with_the_middle_of(picture, pictures()["photo 5"])), both(name), ENOUGH)
+    banner = picture.copy()
+    bar = banner[: picture.shape[0] // 5]
+    bar[:] = 240
+    cv2.putText(bar, "Breaking news", (8, len(bar) - 8), cv2.FONT_HERSHEY_DUPLEX, len(bar) / 50, 0, 1)
+    edited = compare(seen(banner), both(name), ENOUGH)
+    assert before is not None
+    assert lookalike is not None
+    assert edited is not None
+    assert before.agreement - lookalike.agreement > 2 * (before.agreement - edited.agreement)
+    assert edited.agreement >= ENOUGH
+
+
 def slope(slant: int) -> Grey:
     """Grey that rises from black to white, from left to right, or `slant` quarters of the way downwards."""
     along = np.broadcast_to(np.arange(256), (256, 256))
