@@ -17,6 +17,16 @@ settings.register_profile("curate", deadline=None)  # a busy machine is no fault
 settings.load_profile("curate")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes one has Ray and one the demo; each other file is whole in one: no fixture is made twice."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    dear = ("ray_session", "demo")
+    groups = {item.path: name for item in items for name in dear if name in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups.get(item.path, str(item.path))))
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """A Ray of two cores that listens on loopback only; starting one takes seconds, so all tests share it."""
