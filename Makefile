@@ -35,7 +35,7 @@ lint: setup ## ruff, mypy --strict, import rules
 
 .PHONY: test
 test: lint ## everything that CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 .PHONY: browser
 browser: setup ## get a Chromium for the tests that need one, where the machine has none

@@ -6,15 +6,38 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import settings
 
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # FAISS' threads would spin, and wait for one another on busy cores
+os.environ.setdefault("RAY_worker_niceness", "0")  # else 15, and beside a busy process Ray's workers hardly move
 settings.register_profile("curate", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("curate")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Of several processes (`-n 2`) one has Ray and one the demo; each other file is whole in one of them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatIsDear(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed for us
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid.split("::", maxsplit=1)[0])
+
+    return ByWhatIsDear(config, log)
+
+
+@cache
+def _group(file: str) -> str:
+    text = (Path(__file__).parent.parent / file).read_text("utf-8")
+    return next((dear for dear in ("ray_session", "demo: Demo") if dear in text), file)
 
 
 @pytest.fixture(scope="session")

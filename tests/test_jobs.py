@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,10 +50,20 @@ def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     size = ["--num-cpus=2", f"--object-store-memory={300 * 2**20}", f"--temp-dir={_short(tmp_path)}", "--block"]
     process = subprocess.Popen([str(RAY), "start", "--head", *where, *size], env=environment, stdout=subprocess.DEVNULL)
     try:
+        _wait_for(dashboard)
         yield f"http://127.0.0.1:{dashboard}", environment
     finally:
         process.terminate()  # --block: the head ends its own children, and only those
         process.wait(60)
+
+
+def _wait_for(port: int) -> None:
+    """Until it is listened to: asking takes a millisecond, a `ray job submit` that finds nobody several seconds."""
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
 
 
 def _short(tmp_path: Path) -> str:
@@ -84,8 +95,6 @@ def test_a_run_submitted_as_a_job_gives_what_a_local_run_gives(
 
 def _submit(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Submit, again while the head is not up yet."""
-    import time
-
     deadline = time.monotonic() + 90
     while True:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

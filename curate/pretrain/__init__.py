@@ -27,11 +27,11 @@ def pretrain(run: RunFile, store: Store, watch: Watch, on: str = "local") -> Pre
 
 
 def compare(run: RunFile, store: Store, watch: Watch) -> Compared:
-    """Plant benchmark images among a run's clean samples; does cleaning take their effect away? See `compare.py`.
+    """Plant benchmark images among a run's clean samples; does cleaning take their effect away? See `experiment.py`.
 
     Writes `RUN/pretrain/compare/`; raises CurateError when the run has no labelled benchmark or too few samples.
     """
-    from curate.pretrain.compare import work
+    from curate.pretrain.experiment import work  # not named `compare`: a module would take this function's place
 
     return work(run, store, watch)
 

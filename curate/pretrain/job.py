@@ -161,7 +161,8 @@ def _speed(curves: list[Curve], settings: PretrainSettings, device: str, devices
     rate = sum(curve.images for curve in curves) / seconds
     waited = sum(sum(curve.waits) for curve in curves)
     mfu = speed.used(settings, rate, device, devices)
-    return Speed(round(seconds, 3), round(rate, 1), round(waited / seconds, 4), mfu)
+    wait_ms = 1000 * waited / max(sum(len(curve.waits) for curve in curves), 1)
+    return Speed(round(seconds, 3), round(rate, 1), round(waited / seconds, 4), round(wait_ms, 2), mfu)
 
 
 def _judged(run: RunFile, opened: Opened) -> Judged:

@@ -55,11 +55,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of training, images a second in it, the share of it that waited for data, and of a GPU's peak (MFU)."""
+    """Seconds of training, images a second in it, and of a GPU's peak (MFU).
+
+    `waiting` is the share of the time that waited for data, `wait_ms` the same a step.
+    """
 
     seconds: float
     images_per_second: float
     waiting: float
+    wait_ms: float
     mfu: float | None
 
 
@@ -100,7 +104,7 @@ class PretrainResult:
             table.add_row("trainings", f"{count}; speed and probes are of all, loss and checkpoint of the first")
         mfu = "" if self.speed.mfu is None else f", MFU {self.speed.mfu:.1%}"
         where = f"{self.device}, {self.workers} workers" if self.workers > 1 else self.device
-        waiting = f"{self.speed.waiting:.0%} of it waiting for data"
+        waiting = f"{self.speed.waiting:.0%} of it waiting for data ({self.speed.wait_ms:.1f} ms a step)"
         rate = f"{self.speed.images_per_second:,.0f} images/s on {where}"
         table.add_row("speed", f"{rate}, {self.speed.seconds:.0f} s, {waiting}{mfu}")
         skipped = "".join(f", {count:,} skipped for {why}" for why, count in self.samples.skipped.items() if count)

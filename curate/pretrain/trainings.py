@@ -10,24 +10,28 @@ from curate.progress import Progress, Watch
 
 
 class Told:
-    """Counts trainings for whoever watches, as the parts of one stage."""
+    """Tells whoever watches of several trainings as of one, by their steps: whole trainings would tell no time left."""
 
     def __init__(self, watch: Watch, stage: str, total: int) -> None:
         self.watch, self._stage, self._total = watch, stage, total
-        self._done, self._images, self._seconds = 0, 0, 0.0
+        self._done, self._steps, self._images, self._seconds = 0, 0, 0, 0.0
 
     def __call__(self, at: Progress) -> None:
         rows, seconds = self._images + at.rows, self._seconds + at.seconds
+        self._steps = max(self._steps, at.parts)  # one that time has ended says how many it made
+        self._tell(
+            self._done * self._steps + at.done, rows, seconds, f"training {self._done + 1} of {self._total}, {at.note}"
+        )
         if at.ended:
             self._done, self._images, self._seconds = self._done + 1, rows, seconds
-        self._tell(rows, seconds, f"{at.done} of {at.parts} steps, {at.note}")
 
     def end(self) -> None:
         """All are done."""
-        self._tell(self._images, self._seconds, ended=True)
+        self._tell(self._total * self._steps, self._images, self._seconds, f"{self._total} trainings", ended=True)
 
-    def _tell(self, rows: int, seconds: float, note: str = "", ended: bool = False) -> None:
-        self.watch(Progress(self._stage, self._done, self._total, rows, seconds, ended, unit="trainings", note=note))
+    def _tell(self, done: int, rows: int, seconds: float, note: str, ended: bool = False) -> None:
+        steps = self._total * self._steps
+        self.watch(Progress(self._stage, done, steps, rows, seconds, ended, unit="steps", note=note))
 
 
 def together(trainings: list[list[Probe]]) -> list[Probe]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import imagehash
 import numpy as np
@@ -25,27 +23,21 @@ from curate.demo.plant import COPIES, DETOURS, LISTS, TWINS, plant
 from curate.demo.web import Addresses
 from curate.errors import StaleError
 from curate.ops.images import Fault, Picture, decode, limits, probe
+from tests.conftest import Demo
 
-AT = Addresses("http://127.0.0.1:8001", "http://127.0.0.1:8002", "http://127.0.0.1:8003")
-AGAIN = f"""
-import sys
-from pathlib import Path
-from curate.demo.plant import plant
-from curate.demo.web import Addresses
-plant(Path(sys.argv[1]), Addresses(*{tuple(AT)!r}))
-"""
 TURNS = (None, *Image.Transpose)
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The same planting twice: in this process, and meanwhile in another one that hashes strings differently."""
-    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"}
-    with subprocess.Popen([sys.executable, "-c", AGAIN, str(there)], env=environment) as other:
-        plant(here, AT)
-    assert other.returncode == 0
+def planted(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same planting twice: in this process, and as the demo did it in its own, which hashes strings differently."""
+    here, there = tmp_path_factory.mktemp("here"), demo.folder / "runs" / "demo" / "web"
+    plant(here, _addresses(there))
     return here, there
+
+
+def _addresses(folder: Path) -> Addresses:
+    return Addresses(**json.loads((folder / "truth.json").read_text("utf-8"))["recipe"]["addresses"])
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +47,13 @@ def truth(planted: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "web.json")  # the server's
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _file(folder: Path, url: str) -> Path:
     """The file below `site` that a URL, detours taken off, shows."""
-    path = url.removeprefix(f"{AT.site}/")
+    path = urlsplit(url).path.removeprefix("/")
     for before, _ in DETOURS.values():
         path = path.removeprefix(before)
     return folder / "site" / path
@@ -74,7 +66,7 @@ def test_the_same_seed_gives_the_same_bytes(planted: tuple[Path, Path]) -> None:
 
 def test_planting_again_changes_nothing(planted: tuple[Path, Path]) -> None:
     before = {path: path.stat().st_mtime_ns for path in planted[0].rglob("*")}
-    plant(planted[0], AT)
+    plant(planted[0], _addresses(planted[0]))
     assert {path: path.stat().st_mtime_ns for path in planted[0].rglob("*")} == before
 
 
@@ -82,7 +74,7 @@ def test_a_directory_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "benchmark").mkdir()
     (tmp_path / "benchmark" / "mine.txt").write_text("mine")
     with pytest.raises(StaleError, match="no demo made it"):
-        plant(tmp_path, AT)
+        plant(tmp_path, Addresses("http://127.0.0.1:8001", "http://127.0.0.1:8002", "http://127.0.0.1:8003"))
     assert (tmp_path / "benchmark" / "mine.txt").read_text() == "mine"
 
 

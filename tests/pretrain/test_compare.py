@@ -14,8 +14,8 @@ from scipy import stats
 from curate.errors import CurateError
 from curate.ops import tars
 from curate.pretrain import compare
-from curate.pretrain.compare import first, thinned
 from curate.pretrain.compared import Compared, difference, mean, outcome, verdict
+from curate.pretrain.experiment import first, thinned
 from curate.pretrain.result import Estimate
 from curate.progress import Progress
 from curate.report import write_report
@@ -32,11 +32,13 @@ MEMORY: dict[str, Any] = {
         "compare": {"shares": [0.3], "copies": 6, "seeds": 2, "subsets": [0.8], "models": ["mu"]},
     },
 }  # fmt: skip
+HASHES = {**MEMORY, "signatures": {}}
+"""Of the run that is planted in: what it was signed with does not matter, and its copies are found by the detector."""
 
 
 @pytest.fixture(scope="module")
 def senseless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures whose labels can only be learned by heart: 60 to train on, and a benchmark of 80 others."""
+    """Pictures whose labels can only be learned by heart: 60 to train on, and a benchmark of 60 others."""
     folder = tmp_path_factory.mktemp("compare")
     (folder / "corpus").mkdir()
     with (folder / "corpus" / "00000.tar").open("wb") as file:
@@ -44,25 +46,25 @@ def senseless(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tars.write(file, f"s{i:02d}.jpg", encoded(picture(i)))
             tars.write(file, f"s{i:02d}.json", json.dumps({"class": LABELS[i % 4]}).encode())
         file.write(tars.END)
-    for i in range(80):
+    for i in range(60):
         path = folder / "benchmark" / LABELS[i % 4] / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(picture(1000 + i)))
-    made(folder, folder / "run", **MEMORY)
+    made(folder, folder / "run", **HASHES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def found(senseless: Path) -> Compared:
-    store = made(senseless, senseless / "run", **MEMORY)
+    store = made(senseless, senseless / "run", **HASHES)
     return compare(settings(senseless, senseless / "run", **MEMORY), store, quiet)
 
 
 def test_the_dirty_run_shows_a_gap_and_the_clean_run_none(found: Compared) -> None:
     (one,) = found.outcomes
-    assert (one.images, one.planted) == (80, 24)
+    assert (one.images, one.planted) == (60, 18)
     by_kind = {t.kind: t for t in one.trained}
-    assert (by_kind["dirty"].samples, by_kind["clean"].samples) == (60 + 6 * 24, 60)
+    assert (by_kind["dirty"].samples, by_kind["clean"].samples) == (60 + 6 * 18, 60)
     dirty, clean = by_kind["dirty"].gap, by_kind["clean"].gap
     assert verdict(dirty) == "above zero"
     assert verdict(clean) == "not told from none: the interval includes zero"
@@ -78,13 +80,13 @@ def test_the_same_images_are_told_worse_when_they_were_cleaned_away(found: Compa
 
 def test_it_is_drawn_and_written_and_not_trained_twice(senseless: Path, found: Compared) -> None:
     at = senseless / "run" / "pretrain" / "compare"
-    assert json.loads((at / "summary.json").read_text())["outcomes"][0]["planted"] == 24
+    assert json.loads((at / "summary.json").read_text())["outcomes"][0]["planted"] == 18
     for name in ("compare.png", "scales.png"):
         with Image.open(at / name) as plot:
             assert np.asarray(plot).std() > 0
     assert [(s.model, s.subset) for s in found.scales] == [("mu", 0.8)]
     steps: list[Progress] = []
-    store = made(senseless, senseless / "run", **MEMORY)
+    store = made(senseless, senseless / "run", **HASHES)
     assert compare(settings(senseless, senseless / "run", **MEMORY), store, steps.append) == found
     assert sum(at.rows for at in steps) == 0
 
@@ -92,7 +94,7 @@ def test_it_is_drawn_and_written_and_not_trained_twice(senseless: Path, found: C
 def test_the_page_shows_it_and_says_when_it_is_stale(senseless: Path, found: Compared) -> None:
     run, store = settings(senseless, senseless / "run", **MEMORY), Store(str(senseless / "run"))
     page = Path(write_report(run, store)).read_text()
-    assert "24 of 80 images planted" in page
+    assert "18 of 60 images planted" in page
     assert "<td>above zero</td>" in page
     assert "<td>not told from none: the interval includes zero</td>" in page
     assert "ViT-mu" in page
@@ -104,7 +106,7 @@ def test_the_page_shows_it_and_says_when_it_is_stale(senseless: Path, found: Com
 
 
 def test_without_labelled_benchmarks_there_is_nothing_to_compare(senseless: Path) -> None:
-    store = made(senseless, senseless / "run", **MEMORY)
+    store = made(senseless, senseless / "run", **HASHES)
     run = settings(senseless, senseless / "run", **MEMORY).model_copy(update={"benchmarks": {}})
     with pytest.raises(CurateError, match="no benchmark with labels"):
         compare(run, store, quiet)

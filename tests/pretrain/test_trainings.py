@@ -62,7 +62,8 @@ def test_no_training_is_made_twice_and_more_can_be_added(folder: Path) -> None:
     more, seen = again(folder, 3)
     assert [probe.trainings for probe in more.probe] == [3] * len(more.probe)
     last = seen[-1]
-    assert (last.done, last.parts, last.unit, last.ended) == (3, 3, "trainings", True)
+    assert (last.done, last.parts, last.unit, last.ended) == (3 * 8, 3 * 8, "steps", True)
+    assert [(at.done, at.note.split(",")[0]) for at in seen[-3:-1]] == [(3 * 8, "training 3 of 3")] * 2
     assert last.rows == 8 * 16  # of the third alone
 
 

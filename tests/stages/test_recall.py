@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import simplejpeg
 
 from curate.contracts import contract
 from curate.errors import SourceError, StaleError
-from curate.executors import Serial, executor
+from curate.executors import Ray, Serial
 from curate.ops.edits import EDITS
 from curate.ops.intervals import clopper_pearson
 from curate.report import write_report
@@ -254,11 +255,10 @@ def test_ray_measures_the_same(tmp_path: Path) -> None:
     """Over three shards of a benchmark."""
     folder = corpus(tmp_path)
     many = {**RUN, "benchmarks": {"drawn": {"path": f"{folder}/benchmark", "folder_shard": 1}}}
-    made = {
-        how: run(settings(folder, tmp_path / how, **many), executor(how), quiet).read_json("recall", "manifest.json")
-        for how in ("local", "ray")
-    }
-    local, ray = made["local"], made["ray"]
+    given = settings(folder, tmp_path / "run", **many)
+    local = run(given, Serial(), quiet).read_json("recall", "manifest.json")
+    shutil.rmtree(tmp_path / "run" / "recall")
+    ray = run(given, Ray(None), quiet, stage="recall").read_json("recall", "manifest.json")
     assert local
     assert ray
     assert (local["content"], len(local["parts"])) == (ray["content"], 3)
