@@ -45,7 +45,7 @@ copies = 2                           # of each edit
 {pretrain}
 """
 _PRETRAIN = """\
-image_size = 32                      # px: a third of the work of 64, and the probes say the same
+image_size = 32                      # px: less than a third of the work of 64
 steps = 120
 seconds = 60                         # on a busy machine, fewer steps"""
 
