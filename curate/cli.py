@@ -159,10 +159,10 @@ def benchmarks(
     names: Annotated[list[str] | None, typer.Argument(help="Benchmarks or NAME=PATH to look through.")] = None,
 ) -> None:
     """List the benchmarks known by name and whether they are on this machine; of those NAMED, look at every image."""
-    from curate.benchmarks.listing import looked, table
+    from curate.benchmarks.listing import listed, looked
 
     if not names:
-        console.print(table())
+        console.print(listed())
         return
     whole = True
     for line, good in looked(names):
