@@ -52,13 +52,19 @@ def audit(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
         bool, typer.Option("--within", help="The corpus is the benchmark's own train split: a match is a leak.")
     ] = False,
     like: Annotated[
-        str | None, typer.Option(metavar="RUN.toml", help="A run file whose signatures, contamination, recall count.")
+        str | None, typer.Option(metavar="RUN.toml", help="A run file: sign, match and report as it says.")
     ] = None,
     calibration: Annotated[str | None, typer.Option(help="Folder or file that `curate calibrate` wrote.")] = None,
     on: On = "local",
     replace: Annotated[bool, typer.Option("--replace", help="Sign again what changed of the corpus.")] = False,
 ) -> None:
-    """Say what of some benchmarks is in a corpus; of a finished run, what of further ones, without its corpus."""
+    """Say what of some benchmarks is in a corpus; of a finished run, what of further ones, without its corpus.
+
+    \b
+    curate audit 'shards/*.tar' --benchmark cifar10 --benchmark mine=DIR --out audits/mine
+    curate audit audits/mine --benchmark more=DIR
+    curate audit TRAIN --benchmark test=TEST --within
+    """  # noqa: D301 - the sign that keeps lines as they are
     from curate.audit import Asked
     from curate.audit import audit as look
 
@@ -153,10 +159,10 @@ def benchmarks(
     names: Annotated[list[str] | None, typer.Argument(help="Benchmarks or NAME=PATH to look through.")] = None,
 ) -> None:
     """List the benchmarks known by name and whether they are on this machine; of those NAMED, look at every image."""
-    from curate.benchmarks.listing import looked, table
+    from curate.benchmarks.listing import listed, looked
 
     if not names:
-        console.print(table())
+        console.print(listed())
         return
     whole = True
     for line, good in looked(names):
@@ -169,11 +175,15 @@ def benchmarks(
 @app.command()
 def overlap(
     run: RunArgument,
-    predictions: Annotated[str, typer.Option(help="Parquet, a row an image: key, and what a model made of it.")],
+    predictions: Annotated[str, typer.Option(help="Parquet, a row an image; its columns see above.")],
     benchmark: Annotated[str | None, typer.Option(help="Only this one; needed where the file names none.")] = None,
     out: Annotated[str | None, typer.Option(help="Where overlap.csv, .json, .tex, .png go; else RUN/overlap.")] = None,
 ) -> None:
-    """Say whether contamination changes scores: accuracy on all images, on those in the corpus, on the others."""
+    """Say whether contamination changes scores: accuracy on all images, on those in the corpus, on the others.
+
+    PREDICTIONS has a column `key`, and `correct`, or `label` and `prediction`, or `label` and `scores`;
+    a column `benchmark` where the run has several; a column `shard` where a key is in two.
+    """
     from curate.overlap.command import overlap as compare
     from curate.runner import open_run
 
@@ -196,7 +206,10 @@ def review(
     reviewer: Annotated[str | None, typer.Option(help="Who judges; else your user name.", show_default=False)] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Only tell the precision that the verdicts say.")] = False,
 ) -> None:
-    """Judge the matches in a browser, on this machine alone; a match judged different keeps its sample next time."""
+    """Judge the matches in a browser, on this machine alone; a match judged different keeps its sample next time.
+
+    There: s same, d different, u unsure, z takes back, arrows turn. Ctrl-C here ends it; verdicts are kept at once.
+    """
     from curate.review.command import serve, tell
     from curate.runner import open_run
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -20,22 +22,21 @@ HOW = (
 )
 
 
-def table() -> Table:
-    """The benchmarks known by name, and which of them are on this machine; the groups below."""
-    listed = Table(title="Benchmarks known by name", title_justify="left", caption=Text(HOW), caption_justify="left")
-    for column in ("name", "split", "images", "classes", "here", "pictures", "licence", "hub"):
-        listed.add_column(column, justify="right" if column in ("images", "classes") else "left", overflow="fold")
+def listed() -> Group:
+    """The benchmarks known by name, and which of them are on this machine; the groups; where each comes from."""
+    short, long = Table(title="Benchmarks known by name", title_justify="left"), [Text()]
+    for column in ("name", "split", "images", "classes", "here"):
+        short.add_column(column, justify="right" if column == "images" else "left", no_wrap=True)
     for name, b in known().items():
         classes = f"{b.classes:,}" if b.classes else "\n".join(f"{task} {n}" for task, n in b.tasks.items())
-        here = "yes" if on_this_machine(name) else ""
+        short.add_row(name, b.split, f"{b.images:,}", classes, "yes" if on_this_machine(name) else "")
         pictures = f"{b.pixels} ({b.remark})" if b.remark else b.pixels
-        listed.add_row(name, b.split, f"{b.images:,}", classes, here, pictures, b.licence, b.hub)
-    listed.add_section()
+        long.append(Text.assemble((name, "bold"), f": {pictures}. Licence: {b.licence}. Hub: {b.hub}"))
     tasks = {task for b in known().values() for task in b.tasks}
     for group, names in groups().items():
         if group not in tasks:
-            listed.add_row(group, "", "", "", "", f"all of {', '.join(names)}", "", "")
-    return listed
+            long.append(Text.assemble((group, "bold"), f": all of {', '.join(names)}"))
+    return Group(short, *long, Padding(Text(HOW), (1, 0)))
 
 
 def looked(names: Sequence[str]) -> Iterator[tuple[str, bool]]:

@@ -16,6 +16,8 @@ and 97 % (92 %). So both are asked.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +25,6 @@ MOST = 100
 """Codes of a picture: those of its strongest features."""
 WIDTH = 16
 """Bytes of a code."""
-_AT_ONCE = 16
-"""Codes compared at a time, with thousands: as many as stay in a processor's cache."""
 _REACH = 10.0
 """Hamming distance at which a detail counts 1/e. Those of strangers are rarely within 20 bits, of copies mostly."""
 _FEATURE = 128
@@ -57,14 +57,10 @@ def shared(mine: Codes, theirs: Codes, counts: NDArray[np.int64]) -> NDArray[np.
     found = np.zeros((2, len(counts)))
     if not len(mine) or not len(theirs):
         return found
-    first, second = np.ascontiguousarray(_words(theirs).T)
     some = np.flatnonzero(counts)
     starts = (np.cumsum(counts) - counts)[some]
-    for start in range(0, len(mine), _AT_ONCE):
-        a, b = _words(mine)[start : start + _AT_ONCE].T
-        far = np.bitwise_count(a[:, None] ^ first) + np.bitwise_count(b[:, None] ^ second)
-        near = _WEIGHTS[np.minimum.reduceat(far, starts, axis=1)]
-        found[:, some] += near.sum(axis=0), (near**2 / near.sum(axis=1, keepdims=True)).sum(axis=0)
+    near = _WEIGHTS[np.minimum.reduceat(_apart(mine, theirs), starts, axis=1)]
+    found[:, some] = near.sum(axis=0), (near**2 / near.sum(axis=1, keepdims=True)).sum(axis=0)
     return found
 
 
@@ -72,5 +68,11 @@ _WEIGHTS = np.exp(-((np.arange(8 * WIDTH + 1) / _REACH) ** 2))
 """The least is above 1e-72: a sum of some is never nothing."""
 
 
-def _words(codes: Codes) -> NDArray[np.uint64]:
-    return np.ascontiguousarray(codes).view(np.uint64)
+def _apart(one: Codes, other: Codes) -> NDArray[np.int32]:
+    """Hamming distances of all pairs, (K, 16) and (M, 16) -> (K, M) bits. FAISS takes a quarter of numpy's time."""
+    import faiss
+
+    a, b, far = np.ascontiguousarray(one), np.ascontiguousarray(other), np.empty((len(one), len(other)), np.int32)
+    compare: Any = faiss.hammings  # type: ignore[attr-defined]
+    compare(faiss.swig_ptr(a), faiss.swig_ptr(b), len(a), len(b), WIDTH, faiss.swig_ptr(far))
+    return far

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from curate.ops.columns import present, vectors
 from curate.ops.evidence import Both, Portraits
 from curate.ops.local import WIDTH, Codes, shared
-from curate.ops.postings import ranges
 from curate.ops.search import CosineIndex, HammingIndex
 from curate.ops.views import Box
 
@@ -45,8 +44,9 @@ class _Details:
 
     def of(self, images: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
         """Codes of several images, one after another, (M, 16), and how many are of each, (S,)."""
-        count = self._count[images]
-        return self._codes[ranges(self._start[images], count)], count
+        start, count = self._start[images], self._count[images]
+        each = zip(start.tolist(), (start + count).tolist(), strict=True)
+        return np.concatenate([self._codes[:0], *(self._codes[one:end] for one, end in each)]), count
 
 
 class Benchmark:

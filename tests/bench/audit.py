@@ -36,6 +36,8 @@ from curate.stages.signatures import SignaturesSettings
 from tests.pictures import encode
 
 CORPUS, IMAGES, FURTHER, ASKED = 600, 100, 49_900, 2
+ROUNDS = 3
+"""Each is taken so often, in turn and with indexes made anew, and its least counts: what runs beside only adds."""
 VIEWS, DIMS, BLOCK = 20, 256, 100
 """Views of each further image, each hashed and embedded; further images made at a time."""
 Work = Callable[[], Any]
@@ -49,9 +51,9 @@ def main() -> None:
 
 def _compare() -> None:
     signed, seen = _material()
-    bare, _ = _seconds(_bare(signed, seen))  # one after another: each has indexes of its own
-    search, pairs = _seconds(_search(signed, seen))
-    whole, matches = _seconds(_whole(signed, seen))
+    rounds = [[_seconds(work(signed, seen)) for work in (_bare, _search, _whole)] for _ in range(ROUNDS)]
+    (_, _), (_, pairs), (_, matches) = rounds[0]
+    bare, search, whole = (min(seconds for seconds, _ in taken) for taken in zip(*rounds, strict=True))
     core = os.environ.get("OPENBLAS_CORETYPE", "not set")
     images = IMAGES + FURTHER
     print(f"{len(signed):,} samples, {images:,} images in {len(seen):,} views; one core, OPENBLAS_CORETYPE {core}")
