@@ -23,8 +23,9 @@ from curate.executors import Ray, Serial
 from curate.ops.digest import rows_digest
 from curate.ops.partition import Cells, whole
 from curate.runner import run
-from curate.stages import keys, links, plan
+from curate.stages import bundles, keys, links, plan
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
+from curate.steps.gathering import packed
 from curate.store import Store
 from tests import runs
 from tests.pictures import draw, rows, turned
@@ -64,11 +65,13 @@ def exchanged(limits: DuplicatesSettings, parts: list[pa.Table], cells: Cells, s
     all_keys = pa.concat_tables(told)
     cut = [all_keys.filter(pc.equal(all_keys["span"], span)) for span in range(spans)]
     linked = [contract("links").check(links.find(limits, span), "links") for span in cut]
-    planned = contract("plan").check(plan.find(limits.in_memory, linked), "plan").to_pandas()
+    planned = contract("plan").check(plan.find(limits.in_memory, linked), "plan")
+    numbered = [bundles.Numbered(i, part) for i, part in enumerate(parts)]
+    bundled = contract("bundles").check(bundles.find(planned, numbered), "bundles")
     made = [contract("duplicates").empty()]
-    for _, task in planned.groupby("task"):
-        mine = [parts[i].take(pa.array(some["row"].to_numpy())) for i, some in task.groupby("source")]
-        made.append(find(limits, pa.concat_tables(mine), centre=CENTRE))
+    for task in pc.unique(bundled["task"]).to_pylist():
+        mine = bundled.filter(pc.equal(bundled["task"], task)).select(limits.columns)
+        made.append(find(limits, mine, centre=CENTRE))
     return pa.concat_tables(made).sort_by([("shard", "ascending"), ("key", "ascending")]), len(made) - 1
 
 
@@ -95,6 +98,11 @@ def test_groups_that_do_not_touch_come_in_tasks_of_their_own() -> None:
         assert (made["keeper_key"].to_pylist(), count) == (["0", "2", "4", "6"], tasks)
 
 
+def test_neighbours_are_packed_together_up_to_a_size() -> None:
+    assert packed([3, 4, 3, 9, 12, 1, 1], 10) == [[0, 1, 2], [3], [4], [5, 6]]
+    assert packed([], 10) == []
+
+
 @pytest.mark.usefixtures("ray_session")
 def test_a_run_that_does_not_fit_in_memory_gives_the_same(tmp_path: Path) -> None:
     """On this machine and on Ray; and nothing is made again."""
@@ -106,9 +114,11 @@ def test_a_run_that_does_not_fit_in_memory_gives_the_same(tmp_path: Path) -> Non
     store = run(told, Serial(), quiet)
     serial = runs.contents(store)
     assert len(store.dataset("duplicates").parts()) == 2
+    (part,) = store.dataset("bundles").parts()  # of two parts of signatures; in it each task finds its own rows alone
+    assert store.dataset("bundles").ranges(part, "task") == [(0, 0), (1, 1)]
     assert rows_digest(_sorted(store.dataset("duplicates").read_all())) == rows_digest(_sorted(want))
     assert serial["decisions"] == runs.contents(at_once)["decisions"]
-    stages = ("keys", "links", "plan", "duplicates")
+    stages = ("keys", "links", "plan", "bundles", "duplicates")
     for stage in stages:
         shutil.rmtree(tmp_path / "run" / stage)
     for stage in stages:
@@ -168,7 +178,7 @@ def test_a_share_to_keep_gives_the_same_in_one_task_in_many_and_on_ray(tmp_path:
     assert set(serial["kind"].to_pylist()) == {"semantic"}
     (cosine,) = set(store.dataset("cells").read_all()["semantic"].to_pylist())
     assert set(serial["threshold"].to_pylist()) == {cosine}
-    stages = ("cells", "keys", "links", "plan", "duplicates")
+    stages = ("cells", "keys", "links", "plan", "bundles", "duplicates")
     for stage in stages:
         shutil.rmtree(tmp_path / "run" / stage)
     for stage in stages:
