@@ -33,7 +33,7 @@ from curate.ops.digest import rows_digest
 from curate.ops.parquet import Where
 
 _FOOTER = b"curate"
-_ROW_GROUP = 1 << 13
+ROW_GROUP = 1 << 13
 """Rows that are read at once: who wants some rows of a sorted part skips the rest."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -224,7 +224,7 @@ class Dataset:
         footer = describe(table, made_from, tar, facts or {})
         table = table.replace_schema_metadata({_FOOTER: json.dumps(asdict(footer), sort_keys=True)})
         with self.store.draft(self.path(part)) as file:
-            parquet.write(table, file, _ROW_GROUP, self.contract.cut)
+            parquet.write(table, file, ROW_GROUP, self.contract.cut)
         return footer
 
     def delete(self, part: str) -> None:

@@ -21,7 +21,7 @@ MADE_FROM = MadeFrom("duplicates", 1, {}, "abc")
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Three parts, in row groups of four: of shard 00 no row to shard 09 nine; of two shards one; empty."""
-    monkeypatch.setattr(stores, "_ROW_GROUP", 4)
+    monkeypatch.setattr(stores, "ROW_GROUP", 4)
     made = Store(str(tmp_path)).dataset("duplicates")
     many = [(f"{shard:02}", f"{row}") for shard in range(10) for row in range(shard)]
     for part, told in (("a", many), ("b", [("03", "b"), ("08", "b")]), ("c", [])):

@@ -31,11 +31,11 @@ from curate.steps.gathering import (
 from curate.steps.matches import Matches
 from curate.store import Store, digest_of
 
-_KEYED, _SPAN = 100_000, 160
+KEYED, SPAN = 50_000, 160
 """Samples at most whose keys stand in one part, and as many for each span: a span's keys then fill a row group, and who
-reads a span reads little else.
+reads a span reads little else. So many samples take 1.5 GB while their keys are sorted.
 """
-_BUNDLED = 50_000
+BUNDLED = 50_000
 """Samples of a part of `bundles`, 9 KB each, twice."""
 
 
@@ -44,7 +44,7 @@ def _keys_tasks(run: RunFile, store: Store) -> list[Task]:
     if not count:
         return []
     listed, told = sources(run, store), content(run, store)
-    packs = packed([source.rows for source in listed], min(_KEYED, count * _SPAN))
+    packs = packed([source.rows for source in listed], min(KEYED, count * SPAN))
     return [
         Task(f"{i:06}", digest_of([told, pack, count]), (count, [(n, listed[n]) for n in pack]))
         for i, pack in enumerate(packs)
@@ -123,7 +123,7 @@ def _bundles_tasks(run: RunFile, store: Store) -> list[Task]:
     planned = store.dataset("plan")
     told = [content(run, store), [footer.rows for footer in planned.footers().values()]]
     numbers, counts = np.unique(planned.read_all(["source"])["source"].to_numpy(), return_counts=True)
-    packs = [numbers[pack].tolist() for pack in packed(counts.tolist(), _BUNDLED)]
+    packs = [numbers[pack].tolist() for pack in packed(counts.tolist(), BUNDLED)]
     return [Task(f"{i:06}", digest_of([told, pack]), pack) for i, pack in enumerate(packs)]
 
 
