@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from curate.contracts import contract
 from curate.executors import Ray, Serial
 from curate.ops.digest import rows_digest
-from curate.ops.partition import Cells, whole
+from curate.ops.partition import Cells, Whole, whole
 from curate.runner import run
 from curate.stages import bundles, keys, links, plan
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
@@ -56,8 +56,11 @@ def crowd(seed: int, count: int) -> pa.Table:
     return rows("signatures", *made).select(COLUMNS)
 
 
-def exchanged(limits: DuplicatesSettings, parts: list[pa.Table], cells: Cells, spans: int) -> tuple[pa.Table, int]:
+def exchanged(
+    limits: DuplicatesSettings, parts: list[pa.Table], centre: Whole, probes: int, spans: int
+) -> tuple[pa.Table, int]:
     """Decide parts by keys, links, plan and tasks; and in how many tasks."""
+    cells = Cells(centre, probes)
     told = [
         contract("keys").check(keys.find(limits, part, np.arange(len(part)), keys.Place(i, spans), cells), "keys")
         for i, part in enumerate(parts)
@@ -71,7 +74,7 @@ def exchanged(limits: DuplicatesSettings, parts: list[pa.Table], cells: Cells, s
     made = [contract("duplicates").empty()]
     for task in pc.unique(bundled["task"]).to_pylist():
         mine = bundled.filter(pc.equal(bundled["task"], task)).select(limits.columns)
-        made.append(find(limits, mine, centre=CENTRE))
+        made.append(find(limits, mine, centre=centre))
     return pa.concat_tables(made).sort_by([("shard", "ascending"), ("key", "ascending")]), len(made) - 1
 
 
@@ -85,7 +88,7 @@ def test_the_exchange_decides_as_one_task_does(seed: int, count: int, parts: int
     told = crowd(seed, count)
     want = find(limits, told, centre=CENTRE)
     cut = [told.slice(i * count // parts, (i + 1) * count // parts - i * count // parts) for i in range(parts)]
-    made, _ = exchanged(limits, cut, Cells(CENTRE, limits.probes), spans)
+    made, _ = exchanged(limits, cut, CENTRE, limits.probes, spans)
     assert made.equals(want)
 
 
@@ -94,7 +97,7 @@ def test_groups_that_do_not_touch_come_in_tasks_of_their_own() -> None:
     told = rows("signatures", *far).select(COLUMNS)
     for in_memory, tasks in ((2, 4), (4, 2), (5, 2), (8, 1)):
         limits = LIMITS.model_copy(update={"in_memory": in_memory})
-        made, count = exchanged(limits, [told], Cells(CENTRE, 1), 2)
+        made, count = exchanged(limits, [told], CENTRE, 1, 2)
         assert (made["keeper_key"].to_pylist(), count) == (["0", "2", "4", "6"], tasks)
 
 
