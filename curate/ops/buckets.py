@@ -31,6 +31,8 @@ DIGEST, HASH, CELL = (np.int64(kind << 58) for kind in range(3))
 """What kind of bucket it is stands in the upper bits of its number."""
 _BATCH, _MOST_ASKING = 256, 4096
 """Rows that ask at once: few where they find many, since what is found is not asked for again."""
+_FEW = 1000
+"""Rows of a bucket up to which comparing all is quicker than an index that is asked once: of 260 in .6 ms, not 1.6."""
 _CROWD = 32_768
 """Rows of a bucket from which on the look-up of all chunks is worth its index."""
 
@@ -71,6 +73,8 @@ def _crowded(piece: Chunk, radius: int, rows: int) -> bool:
 def _looked_up(bucket: int, radius: int, rows: int) -> list[Chunk]:
     """The chunks by which what is near is found among so many rows of a bucket, if not in another bucket."""
     number = (bucket ^ int(HASH)) >> CHUNK_BITS
+    if rows < _FEW:
+        return []
     piece = pieces(radius)[number]
     if not _crowded(piece, radius, rows):
         return [CUT[number // (radius // CHUNKS + 1)]]

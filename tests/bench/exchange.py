@@ -32,7 +32,7 @@ PART = 10_000
 STAGES = ("cells", "keys", "links", "plan", "bundles", "duplicates")
 
 
-def main(samples: int, tasks: int) -> None:
+def main(samples: int = 20_000, tasks: int = 5) -> None:
     """Print a row a stage of both ways, and whether the result is the same."""
     print("                     s  CPU s    MiB   written MB   parts")
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def _rows(out: Path) -> pa.Table:
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description="what the exchange takes, and whether it decides the same")
-    asked.add_argument("samples", type=int, nargs="?", default=50_000)
+    asked.add_argument("samples", type=int, nargs="?", default=20_000)
     asked.add_argument(
         "--tasks", type=int, default=5, help="how many times more samples there are than are held at once"
     )

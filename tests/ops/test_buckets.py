@@ -60,6 +60,7 @@ def test_buckets_of_hashes_connect_what_is_near(few: int, crowded: bool, seed: i
     links = [np.empty((2, 0), np.int64)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multihash, "_PAIRS_A_LOOKUP", few)
+        patch.setattr(buckets, "_FEW", few)
         patch.setattr(buckets, "_crowded", lambda *_: crowded)
         patch.setattr(buckets, "_BATCH", 3)
         numbers, count = np.unique(named, return_counts=True)
