@@ -42,8 +42,9 @@ browser: setup ## get a Chromium for the tests that need one, where the machine 
 	$(BIN)/playwright install --with-deps chromium
 
 .PHONY: bench
-bench: setup ## speeds as ratios against named baselines, measured in one run
+bench: setup ## speeds as ratios against named baselines, measured in one run; with PICTURES=DIR duplicates beside the peers
 	$(BIN)/python -m tests.bench
+	$(if $(PICTURES),$(BIN)/python -m tests.bench.dedup_peers $(PICTURES))
 
 .PHONY: bench-detection
 bench-detection: setup ## what is found of every edit, beside the peers: PICTURES=DIR of the tars named in tests/bench/detection

@@ -63,6 +63,8 @@ class Contract:
     meaning: str
     columns: tuple[Column, ...]
     unique: tuple[str, ...]
+    cut: str = ""
+    """The column, sorted, by which parts are read: rows of one value stand in row groups of their own."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -150,7 +152,7 @@ def contract(name: str) -> Contract:
     """The contract of dataset `name`, from `schemas/NAME.toml`."""
     read = tomllib.loads((SCHEMAS / f"{name}.toml").read_text("utf-8"))
     columns = tuple(_column(column, fields) for column, fields in read["columns"].items())
-    return Contract(name, read["version"], read["meaning"], columns, tuple(read.get("unique", ())))
+    return Contract(name, read["version"], read["meaning"], columns, tuple(read.get("unique", ())), read.get("cut", ""))
 
 
 def contracts() -> dict[str, Contract]:

@@ -14,6 +14,7 @@ from curate.report.pairs import in_words
 from curate.review import verdicts
 from curate.runfile import RunFile
 from curate.sources.base import printable
+from curate.steps.ordered import Ordered
 from curate.store import Store
 
 _FACTS = ("caption", "message", "bytes", "format", "width", "height", "contrast", "sharpness", "entropy", "one_colour")
@@ -75,21 +76,21 @@ def _copy(store: Store, decision: dict[str, Any]) -> list[dict[str, Any]]:
     """The row of `duplicates` that the decision rests on, or that it was taken in spite of, if there is one."""
     if decision["rule"] not in ("duplicate", "none"):
         return []
-    copies = store.dataset("duplicates").read_all()
-    mine = pc.and_(pc.equal(copies["shard"], decision["shard"]), pc.equal(copies["key"], decision["key"]))
-    rows: list[dict[str, Any]] = copies.filter(mine).to_pylist()
+    copies = Ordered(store.dataset("duplicates"), "shard").rows(decision["shard"])
+    rows: list[dict[str, Any]] = copies.filter(pc.equal(copies["key"], decision["key"])).to_pylist()
     return rows
 
 
 def _copies(store: Store, decision: dict[str, Any]) -> Iterator[Table]:
     """The samples that were dropped for this one."""
-    copies = store.dataset("duplicates").read_all()
-    copies = copies.filter(pc.is_null(copies["keeper_run"]))
-    is_keeper = pc.and_(
-        pc.equal(copies["keeper_shard"], decision["shard"]), pc.equal(copies["keeper_key"], decision["key"])
-    )
-    for row in copies.filter(is_keeper).to_pylist():
-        yield _table("dropped for this one" if row["dropped"] else "the same but for what is drawn over one", row)
+    data = store.dataset("duplicates")
+    for copies in map(data.read, data.parts()):
+        own = copies.filter(pc.is_null(copies["keeper_run"]))
+        is_keeper = pc.and_(
+            pc.equal(own["keeper_shard"], decision["shard"]), pc.equal(own["keeper_key"], decision["key"])
+        )
+        for row in own.filter(is_keeper).to_pylist():
+            yield _table("dropped for this one" if row["dropped"] else "the same but for what is drawn over one", row)
 
 
 def _find(store: Store, dataset: str, key: str) -> Iterator[dict[str, Any]]:

@@ -30,9 +30,10 @@ from curate.contracts import Contract, contract
 from curate.errors import CurateError, DigestError
 from curate.ops import parquet
 from curate.ops.digest import rows_digest
+from curate.ops.parquet import Where
 
 _FOOTER = b"curate"
-_ROW_GROUP = 1 << 13
+ROW_GROUP = 1 << 13
 """Rows that are read at once: who wants some rows of a sorted part skips the rest."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -181,8 +182,8 @@ class Dataset:
         with self._open(part) as file:
             return self._footer(part, pq.read_metadata(file).metadata or {})
 
-    def read(self, part: str, columns: list[str] | None = None, where: tuple[str, int] | None = None) -> pa.Table:
-        """Read a part (or some columns, or the rows `where`, as `("span", 3)`) and hold it against its contract.
+    def read(self, part: str, columns: list[str] | None = None, where: Where | None = None) -> pa.Table:
+        """Read a part (or some columns, or the rows `where`) and hold it against its contract.
 
         DigestError when it is no part of ours.
         """
@@ -192,6 +193,11 @@ class Dataset:
         table = table.replace_schema_metadata(None)
         told = self.contract.only(columns) if columns else self.contract
         return told.check(table, self.path(part))
+
+    def ranges(self, part: str, column: str) -> list[tuple[Any, Any]]:
+        """The least and the greatest value of a column in the parcels of rows that are read at once, in their order."""
+        with self._open(part) as file:
+            return parquet.ranges(file, column)
 
     def read_all(self, columns: list[str] | None = None) -> pa.Table:
         """Read all parts as one table, in the order of their names."""
@@ -218,7 +224,7 @@ class Dataset:
         footer = describe(table, made_from, tar, facts or {})
         table = table.replace_schema_metadata({_FOOTER: json.dumps(asdict(footer), sort_keys=True)})
         with self.store.draft(self.path(part)) as file:
-            pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
+            parquet.write(table, file, ROW_GROUP, self.contract.cut)
         return footer
 
     def delete(self, part: str) -> None:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.bill import count
+from curate.bill.case import Case, Load
 from curate.bill.command import Asked, made
-from curate.bill.laws import EXCHANGE, LAWS, Case, Load
+from curate.bill.laws import EXCHANGE, LAWS
 from curate.bill.measure import measured, used
 from curate.bill.rates import Rates, as_toml, load
 from curate.bill.reckon import Line, Machine, notes, reckon
@@ -189,6 +190,10 @@ def test_above_in_memory_there_is_an_exchange_whose_links_grow_as_the_samples() 
     assert LAWS["links"](both).cpu == pytest.approx(2 * LAWS["links"](upright).cpu)
     assert one["links"].memory == pytest.approx(two["links"].memory, rel=0.01)
     assert one["keys"].writes > 10**9 * 300
+    for stage in ("keys", "bundles", "duplicates"):
+        assert two[stage].reads == pytest.approx(2 * one[stage].reads, rel=0.02), stage
+    assert two["duplicates"].reads < lines_of(10**6, 10, **none)["duplicates"].reads * 2000
+    assert lines_of(5 * 10**9, 10, **none)["decisions"].memory < 3e9
 
 
 def test_what_does_not_fit_is_said() -> None:

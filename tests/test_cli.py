@@ -75,6 +75,8 @@ def test_status_verify_explain(ran: Path) -> None:
     assert "thumbnails" in said
     code, said = curate("explain", run, "00000:a7")
     assert "it repeats 00000:a0, which is kept" in said
+    assert re.search(r"keeper_key +│? *a0", said)
+    assert float(re.search(r"score +│? *([\d.]+)", said)[1]) >= float(re.search(r"threshold +│? *([\d.]+)", said)[1])  # type: ignore[index]
     code, said = curate("explain", run, "a0")
     assert "is kept" in said
     assert "dropped for this one" in said

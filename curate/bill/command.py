@@ -14,7 +14,7 @@ from rich.table import Table
 
 from curate import runfile
 from curate.bill import count
-from curate.bill.laws import Case, Load
+from curate.bill.case import Case, Load
 from curate.bill.measure import Used, measured, used
 from curate.bill.rates import Rates, as_toml, load
 from curate.bill.reckon import Bill, Line, Machine, here, notes, reckon, size

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import comb
-
 from curate.bill.rates import Pairs
-from curate.ops.buckets import pieces
-from curate.ops.multihash import CHUNK_BITS, CHUNKS, lookups
+from curate.ops.buckets import alike, pieces
+from curate.ops.multihash import lookups
 
 
 def link_seconds(asked: float, radius: int, turns: bool, pairs: Pairs) -> float:
@@ -16,8 +14,6 @@ def link_seconds(asked: float, radius: int, turns: bool, pairs: Pairs) -> float:
     """
     most, each = lookups(radius) * pairs.link_lookup_s, 0.0
     for piece in pieces(radius):
-        rest = CHUNK_BITS - piece.bits
-        alike = sum(comb(rest, flips) for flips in range(radius // CHUNKS + 1)) / 2**rest
         inside = asked / 2 ** (piece.bits - (turns and piece.word > 0))
-        each += min(most, inside * alike * pairs.link_hash_s)
+        each += min(most, inside * alike(piece, radius) * pairs.link_hash_s)
     return asked * each

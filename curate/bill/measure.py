@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from curate.bill.laws import LAWS, Case, Load, Need
+from curate.bill.case import Case, Load, Need
+from curate.bill.laws import LAWS
 from curate.bill.rates import Rates, StageRate, Yields
 from curate.errors import CurateError
 from curate.runfile import RunFile
@@ -142,7 +143,7 @@ def _rate(case: Case, store: Store, name: str) -> StageRate | None:
     columns, overhead = _columns(store, name)
     payload = need.units * case.load.sample_bytes if name in _PAYLOAD else 0
     payload = case.load.fetched * case.load.sample_bytes if name == "shards" else payload
-    payload = need.payload if name == "keys" else payload
+    payload = need.payload if name in ("keys", "bundles") else payload
     columns_each = {column: size / took.rows for column, size in columns.items()} if name == "signatures" else {}
     return old.model_copy(
         update={

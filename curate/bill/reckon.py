@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.bill.laws import EXCHANGE, LAWS, Case, Need
+from curate.bill.case import Case, Need
+from curate.bill.laws import EXCHANGE, LAWS
 from curate.bill.rates import StageRate
 from curate.pretrain.settings import PretrainSettings
 from curate.runfile import RunFile

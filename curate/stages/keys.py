@@ -19,6 +19,11 @@ from curate.stages.duplicates import DuplicatesSettings
 VERSION = 3
 
 
+def columns(settings: DuplicatesSettings) -> list[str]:
+    """The columns of signatures that are needed."""
+    return ["sha256", "hash256_whole", "embedding"] if settings.searches else ["sha256"]
+
+
 class Place(NamedTuple):
     """A part of signatures, numbered among those of all runs, and how many spans the buckets are cut in."""
 
@@ -29,7 +34,7 @@ class Place(NamedTuple):
 def find(
     settings: DuplicatesSettings, samples: pa.Table, rows: NDArray[np.int64], place: Place, cells: Cells | None
 ) -> pa.Table:
-    """The buckets of samples, `settings.columns` of signatures, that stand in these `rows` -> contract `keys`."""
+    """The buckets of samples, `columns(settings)` of signatures, that stand in these `rows` -> contract `keys`."""
     digests = matrix(samples["sha256"])
     found: list[_Found] = [(rows, digest_buckets(digests), digests)]
     if settings.near:
@@ -67,5 +72,10 @@ def _table(found: list[_Found], place: Place) -> pa.Table:
         told = pa.array([row.tobytes() for row in values], pa.binary()).take(pa.array(each))
         columns = {"span": span.astype(np.int32), "bucket": bucket, "source": [place.source] * len(each)}
         tables.append(contract("keys").table({**columns, "row": rows[each], "value": told}))
-    ascending = [(name, "ascending") for name in ("span", "bucket", "row", "value")]
+    return joined(tables)
+
+
+def joined(tables: list[pa.Table]) -> pa.Table:
+    """Tables of contract `keys` as one, sorted so that what is of one span and bucket stands together."""
+    ascending = [(name, "ascending") for name in ("span", "bucket", "source", "row", "value")]
     return pa.concat_tables(tables).combine_chunks().sort_by(ascending)

@@ -15,7 +15,7 @@ from curate.ops.nearest import Ranks
 from curate.ops.partition import least_product
 from curate.stages.duplicates import DuplicatesSettings
 
-VERSION = 2
+VERSION = 3
 _PAIRS = 2**21
 """Descriptors compared at once."""
 

@@ -15,9 +15,10 @@ from curate.runfile import RunFile
 from curate.steps.base import Opened, Step, Task
 from curate.steps.deciding import CONTAMINATION, DECISIONS
 from curate.steps.emitting import CLEAN, IMAGES
+from curate.steps.exchanging import BUNDLES, KEYS, LINKS, PLAN
 from curate.steps.measuring import RECALL
 from curate.steps.proving import PROOF
-from curate.steps.repeating import CELLS, DUPLICATES, KEYS, LINKS, PLAN
+from curate.steps.repeating import CELLS, DUPLICATES
 from curate.steps.signing import SHARDS, SIGNATURES, VIEWS, check_signed, corpus_shards
 
 __all__ = ["STEPS", "Opened", "Step", "Task", "check_signed", "corpus_shards", "dataset_names", "wanted"]
@@ -32,6 +33,7 @@ STEPS = (
     KEYS,
     LINKS,
     PLAN,
+    BUNDLES,
     DUPLICATES,
     DECISIONS,
     CLEAN,

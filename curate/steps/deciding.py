@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.benchmarks import VIEWS, check_views
 from curate.contracts import contract
@@ -12,6 +11,7 @@ from curate.runfile import RunFile
 from curate.stages import contamination, decisions
 from curate.steps.base import Opened, Step, Task
 from curate.steps.matches import Matches, deciding
+from curate.steps.ordered import Ordered
 from curate.store import Store, digest_of
 
 
@@ -54,13 +54,13 @@ def _decisions_tasks(run: RunFile, store: Store) -> list[Task]:
 
 
 def _decisions_open(run: RunFile, store: Store) -> Opened:
-    told = contract("duplicates").empty() if run.audit else store.dataset("duplicates").read_all()
-    copies, matches = told.filter(told["dropped"]), Matches(run, store)
+    copies = None if run.audit else Ordered(store.dataset("duplicates"), "shard")
+    matches, none = Matches(run, store), contract("duplicates").empty()
 
     def work(task: Task) -> pa.Table:
         table = store.dataset("signatures").read(task.payload, decisions.COLUMNS)
-        mine = copies.filter(pc.equal(copies["shard"], task.payload))
-        return decisions.decide(run.decisions, table, matches.counted(task.payload), mine)
+        mine = copies.rows(task.payload) if copies else none
+        return decisions.decide(run.decisions, table, matches.counted(task.payload), mine.filter(mine["dropped"]))
 
     return Opened(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from curate.runfile import RunFile
 from curate.stages import cells, decisions
 from curate.stages.duplicates import DuplicatesSettings
 from curate.steps import earlier
-from curate.steps.matches import Matches
+from curate.steps.matches import Matches, deciding
 from curate.store import Store, digest_of
 
 
@@ -26,13 +27,33 @@ class Source(NamedTuple):
 
     run: str | None
     part: str
+    rows: int
 
 
 def sources(run: RunFile, store: Store) -> list[Source]:
     """All parts, those of earlier runs first; a part is known by its number in this list."""
-    old = zip(run.duplicates.against, earlier.earlier(run), strict=True)
-    listed = [Source(path, part) for path, other in old for part in other.dataset("signatures").parts()]
-    return [*listed, *(Source(None, part) for part in store.dataset("signatures").parts())]
+    listed = []
+    for path in (*run.duplicates.against, None):
+        manifest = of_run(path, store).read_json("signatures", "manifest.json") or {}
+        listed += [Source(path, part, told["count"]) for part, told in manifest.get("parts", {}).items()]
+    return listed
+
+
+def of_run(run: str | None, store: Store) -> Store:
+    """Where the parts of a source lie."""
+    return store if run is None else Store(run)
+
+
+def packed(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """Put neighbours together, `most` at the most in all or one alone: the numbers of those in each pack."""
+    packs, room = list[list[int]](), 0
+    for number, size in enumerate(sizes):
+        if not packs or size > room:
+            packs.append([])
+            room = most
+        packs[-1].append(number)
+        room -= size
+    return packs
 
 
 def content(run: RunFile, store: Store) -> str:
@@ -41,6 +62,11 @@ def content(run: RunFile, store: Store) -> str:
     inputs = {name: {p: f.rows for p, f in store.dataset(name).footers().items()} for name in names}
     said = verdicts.overruled(store)
     return digest_of([inputs, earlier.content(run), *([said] if said else [])])
+
+
+def repeating(run: RunFile) -> dict[str, object]:
+    """The settings that decide what repeats what."""
+    return {"duplicates": run.duplicates.recipe(), "decisions": deciding(run)}
 
 
 def wants_cells(run: RunFile) -> bool:
@@ -68,15 +94,16 @@ def spans(run: RunFile, store: Store) -> int:
     return 0 if count <= run.duplicates.in_memory else ceil(2 * count / run.duplicates.in_memory)
 
 
-def samples(run: RunFile, store: Store, matches: Matches, source: Source) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The samples of a part that stay or may stay, columns as `duplicates` needs them, and their rows there."""
-    columns = run.duplicates.columns
+def samples(
+    run: RunFile, store: Store, matches: Matches, source: Source, columns: list[str]
+) -> tuple[pa.Table, NDArray[np.int64]]:
+    """Some columns of the samples of a part that stay or may stay, and their rows there."""
     if source.run is not None:
         old = Store(source.run)
         table = old.dataset("signatures").read(source.part, columns)
         stays = pc.equal(old.dataset("decisions").read(source.part, ["decision"])["decision"], "keep").to_numpy()
     else:
-        facts = sorted({*columns, *decisions.FACTS, "status"})
+        facts = sorted({*columns, *decisions.FACTS, "key", "status"})
         table = store.dataset("signatures").read(source.part, facts)
         shown = matches.counted(source.part, verdicts.PAIR)
         stays = decisions.may_stay(run.decisions, table, shown)

@@ -58,20 +58,20 @@ def main(sizes: tuple[int, ...] = SIZES) -> None:
 def write(folder: Path, samples: int) -> None:
     """Write parts of signatures; a sample's caption is the number of its group."""
     rng = np.random.default_rng(samples)
-    group = np.concatenate([np.arange(samples - int(samples * COPIES)), _zipf(rng, samples)])
+    group = np.concatenate([np.arange(samples - int(samples * COPIES)), zipf_groups(rng, samples)])
     order = rng.permutation(samples)
     for start in range(0, samples, PART):
-        pq.write_table(_part(group, order[start : start + PART]), folder / f"{start:09}.parquet")
+        pq.write_table(corpus_part(group, order[start : start + PART]), folder / f"{start:09}.parquet")
 
 
-def _zipf(rng: np.random.Generator, samples: int) -> NDArray[np.int64]:
+def zipf_groups(rng: np.random.Generator, samples: int) -> NDArray[np.int64]:
     """The group of each copy: one of a twentieth of the originals, the n-th of them 1/n as often as the first."""
     ranks = np.arange(1, samples // 20 + 1)
     chance = 1 / ranks / (1 / ranks).sum()
     return rng.choice(len(ranks), int(samples * COPIES), p=chance)
 
 
-def _part(group: NDArray[np.int64], numbers: NDArray[np.int64]) -> pa.Table:
+def corpus_part(group: NDArray[np.int64], numbers: NDArray[np.int64]) -> pa.Table:
     """The rows of these numbers. Each original is drawn from its own seed, so that its copies find it again."""
     rng = np.random.default_rng(numbers)
     own = group[numbers]

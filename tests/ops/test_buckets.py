@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from curate.ops import buckets, multihash
-from curate.ops.buckets import CELL, DIGEST, HASH, NearHashes, digest_buckets, hash_buckets, spanning
+from curate.ops.buckets import CELL, DIGEST, HASH, NearHashes, alike, digest_buckets, hash_buckets, pieces, spanning
 from curate.ops.groups import connected
 from curate.ops.nearest import Ranks
 from curate.ops.turns import distances, words
@@ -45,10 +45,10 @@ def edited(rng: np.random.Generator, hashes: NDArray[np.uint8], most: int) -> ND
 
 
 @pytest.mark.parametrize("few", [0, 10**6], ids=["look up", "compare all"])
-@pytest.mark.parametrize("crowd", [0, 10**6], ids=["all chunks", "one chunk"])
+@pytest.mark.parametrize("crowded", [True, False], ids=["all chunks", "one chunk"])
 @settings(max_examples=10)
 @given(st.integers(0, 10**6), st.sampled_from([0, 11, 12, 23, 30]), st.booleans())
-def test_buckets_of_hashes_connect_what_is_near(few: int, crowd: int, seed: int, radius: int, turns: bool) -> None:
+def test_buckets_of_hashes_connect_what_is_near(few: int, crowded: bool, seed: int, radius: int, turns: bool) -> None:
     """Over all buckets together; what chains of near ones connect, and nothing else."""
     rng = np.random.default_rng(seed)
     hashes = edited(rng, rng.integers(0, 256, (4, 32), np.uint8)[rng.integers(0, 4, 8)], radius // 2)
@@ -60,7 +60,8 @@ def test_buckets_of_hashes_connect_what_is_near(few: int, crowd: int, seed: int,
     links = [np.empty((2, 0), np.int64)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multihash, "_PAIRS_A_LOOKUP", few)
-        patch.setattr(buckets, "_CROWD", crowd)
+        patch.setattr(buckets, "_FEW", few)
+        patch.setattr(buckets, "_crowded", lambda *_: crowded)
         patch.setattr(buckets, "_BATCH", 3)
         numbers, count = np.unique(named, return_counts=True)
         for bucket in numbers[count > 1].tolist():
@@ -71,6 +72,15 @@ def test_buckets_of_hashes_connect_what_is_near(few: int, crowd: int, seed: int,
     pairs = np.indices((len(hashes), len(hashes))).reshape(2, -1)
     near = pairs[:, distances(*hashes[pairs], turns=turns) <= radius]
     assert connected(len(hashes), a, b).tolist() == connected(len(hashes), *near).tolist()
+
+
+def test_all_chunks_are_looked_up_where_one_gives_more() -> None:
+    """Of 21 bits 10 are equal in the bucket: at most one flip in the other 11 leaves 12 of 2,048; of 264 look-ups."""
+    piece = pieces(23)[1]
+    assert alike(piece, 23) == 12 / 2048
+    assert [buckets._crowded(piece, 23, rows) for rows in (32_767, 264 * 2048 // 12 - 1, 264 * 2048 // 12)] == [0, 0, 1]
+    assert buckets._crowded(pieces(11)[0], 11, 32_768)
+    assert not buckets._crowded(pieces(35)[0], 35, 131_072)
 
 
 def test_digests_of_one_beginning_share_a_bucket() -> None:

@@ -55,7 +55,8 @@ def main(run_file: str, out: str) -> None:
     try:
         links = Killer(cluster)
         run(settings, Ray(cluster.address), links, stage="links")
-        run(settings, Serial(), lambda progress: None, stage="plan")  # of one part
+        for stage in ("plan", "bundles"):  # of one part each
+            run(settings, Serial(), lambda progress: None, stage=stage)
         duplicates = Killer(cluster)
         run(settings, Ray(cluster.address), duplicates, stage="duplicates")
         Path(out).write_text(json.dumps([links.left, duplicates.left]))

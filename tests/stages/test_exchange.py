@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from curate.contracts import contract
 from curate.executors import Ray, Serial
 from curate.ops.digest import rows_digest
-from curate.ops.partition import Cells, whole
+from curate.ops.partition import Cells, Whole, whole
 from curate.runner import run
-from curate.stages import keys, links, plan
+from curate.stages import bundles, keys, links, plan
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
+from curate.steps.gathering import packed
 from curate.store import Store
 from tests import runs
 from tests.pictures import draw, rows, turned
@@ -55,8 +56,11 @@ def crowd(seed: int, count: int) -> pa.Table:
     return rows("signatures", *made).select(COLUMNS)
 
 
-def exchanged(limits: DuplicatesSettings, parts: list[pa.Table], cells: Cells, spans: int) -> tuple[pa.Table, int]:
+def exchanged(
+    limits: DuplicatesSettings, parts: list[pa.Table], centre: Whole, probes: int, spans: int
+) -> tuple[pa.Table, int]:
     """Decide parts by keys, links, plan and tasks; and in how many tasks."""
+    cells = Cells(centre, probes)
     told = [
         contract("keys").check(keys.find(limits, part, np.arange(len(part)), keys.Place(i, spans), cells), "keys")
         for i, part in enumerate(parts)
@@ -64,11 +68,13 @@ def exchanged(limits: DuplicatesSettings, parts: list[pa.Table], cells: Cells, s
     all_keys = pa.concat_tables(told)
     cut = [all_keys.filter(pc.equal(all_keys["span"], span)) for span in range(spans)]
     linked = [contract("links").check(links.find(limits, span), "links") for span in cut]
-    planned = contract("plan").check(plan.find(limits.in_memory, linked), "plan").to_pandas()
+    planned = contract("plan").check(plan.find(limits.in_memory, linked), "plan")
+    numbered = [bundles.Numbered(i, part) for i, part in enumerate(parts)]
+    bundled = contract("bundles").check(bundles.find(planned, numbered), "bundles")
     made = [contract("duplicates").empty()]
-    for _, task in planned.groupby("task"):
-        mine = [parts[i].take(pa.array(some["row"].to_numpy())) for i, some in task.groupby("source")]
-        made.append(find(limits, pa.concat_tables(mine), centre=CENTRE))
+    for task in pc.unique(bundled["task"]).to_pylist():
+        mine = bundled.filter(pc.equal(bundled["task"], task)).select(limits.columns)
+        made.append(find(limits, mine, centre=centre))
     return pa.concat_tables(made).sort_by([("shard", "ascending"), ("key", "ascending")]), len(made) - 1
 
 
@@ -82,7 +88,7 @@ def test_the_exchange_decides_as_one_task_does(seed: int, count: int, parts: int
     told = crowd(seed, count)
     want = find(limits, told, centre=CENTRE)
     cut = [told.slice(i * count // parts, (i + 1) * count // parts - i * count // parts) for i in range(parts)]
-    made, _ = exchanged(limits, cut, Cells(CENTRE, limits.probes), spans)
+    made, _ = exchanged(limits, cut, CENTRE, limits.probes, spans)
     assert made.equals(want)
 
 
@@ -91,8 +97,13 @@ def test_groups_that_do_not_touch_come_in_tasks_of_their_own() -> None:
     told = rows("signatures", *far).select(COLUMNS)
     for in_memory, tasks in ((2, 4), (4, 2), (5, 2), (8, 1)):
         limits = LIMITS.model_copy(update={"in_memory": in_memory})
-        made, count = exchanged(limits, [told], Cells(CENTRE, 1), 2)
+        made, count = exchanged(limits, [told], CENTRE, 1, 2)
         assert (made["keeper_key"].to_pylist(), count) == (["0", "2", "4", "6"], tasks)
+
+
+def test_neighbours_are_packed_together_up_to_a_size() -> None:
+    assert packed([3, 4, 3, 9, 12, 1, 1], 10) == [[0, 1, 2], [3], [4], [5, 6]]
+    assert packed([], 10) == []
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -106,9 +117,11 @@ def test_a_run_that_does_not_fit_in_memory_gives_the_same(tmp_path: Path) -> Non
     store = run(told, Serial(), quiet)
     serial = runs.contents(store)
     assert len(store.dataset("duplicates").parts()) == 2
+    (part,) = store.dataset("bundles").parts()  # of two parts of signatures; in it each task finds its own rows alone
+    assert store.dataset("bundles").ranges(part, "task") == [(0, 0), (1, 1)]
     assert rows_digest(_sorted(store.dataset("duplicates").read_all())) == rows_digest(_sorted(want))
     assert serial["decisions"] == runs.contents(at_once)["decisions"]
-    stages = ("keys", "links", "plan", "duplicates")
+    stages = ("keys", "links", "plan", "bundles", "duplicates")
     for stage in stages:
         shutil.rmtree(tmp_path / "run" / stage)
     for stage in stages:
@@ -168,7 +181,7 @@ def test_a_share_to_keep_gives_the_same_in_one_task_in_many_and_on_ray(tmp_path:
     assert set(serial["kind"].to_pylist()) == {"semantic"}
     (cosine,) = set(store.dataset("cells").read_all()["semantic"].to_pylist())
     assert set(serial["threshold"].to_pylist()) == {cosine}
-    stages = ("cells", "keys", "links", "plan", "duplicates")
+    stages = ("cells", "keys", "links", "plan", "bundles", "duplicates")
     for stage in stages:
         shutil.rmtree(tmp_path / "run" / stage)
     for stage in stages:
