@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from PIL import Image, ImageOps
 
 from curate.demo.pictures import KINDS
 from curate.ops.edits import EDITS
 from curate.stages.contamination import ContaminationSettings
+from curate.stages.signatures import SignaturesSettings
 from tests.bench.detection import table
 from tests.bench.detection.end_to_end import Planted
 from tests.bench.detection.ours import Ours
@@ -50,9 +52,14 @@ def drawn(first: int, count: int) -> list[Picture]:
     return made
 
 
+def strangers() -> list[bytes]:
+    """Pictures that no copy shows."""
+    return [picture.jpeg for picture in drawn(ORIGINALS, STRANGERS)]
+
+
 def benchmark() -> list[bytes]:
-    """The originals, and strangers that no copy shows."""
-    return [picture.jpeg for picture in drawn(0, ORIGINALS) + drawn(ORIGINALS, STRANGERS)]
+    """The originals, and the strangers."""
+    return [picture.jpeg for picture in drawn(0, ORIGINALS)] + strangers()
 
 
 def counted(ours: Ours, edit: str) -> Count:
@@ -106,7 +113,27 @@ def without_columns(named: str) -> Callable[[pa.Table], pa.Table]:
     return change
 
 
-NEAREST = {"matching": ContaminationSettings(most_candidates=1)}
+WHOLE, SQUARE, CROPPED, FRAMED = "as it is", "centre square", "evaluation crop", "in a frame of its own area"
+
+
+def edited(how: str) -> list[bytes]:
+    """The originals, changed in one of the four ways."""
+    if how == CROPPED:
+        return copies(CROPPED, drawn(0, ORIGINALS), drawn(ORIGINALS + STRANGERS, GROUNDS)).jpegs
+    made = []
+    for original in drawn(0, ORIGINALS):
+        picture = Image.open(io.BytesIO(original.jpeg)).convert("RGB")
+        if how == SQUARE:
+            picture = ImageOps.fit(picture, (min(picture.size),) * 2)
+        if how == FRAMED:
+            picture = ImageOps.expand(picture, tuple(round(side * 0.207) for side in picture.size), (40, 90, 160))
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=90)
+        made.append(out.getvalue())
+    return made
+
+
+NEAREST: dict[str, Any] = {"matching": ContaminationSettings(most_candidates=1)}
 """Of 60 images the nearest, as of 360 the nearest six: else every image is a candidate, and no view is needed."""
 EMBEDDING, PREVIEW, DETAILS = (without_columns(name) for name in ("embedding", "preview", "details"))
 BY_DETAILS = {"matching": ContaminationSettings(most_candidates=2)}
@@ -130,6 +157,38 @@ def test_without_a_part_an_edit_falls_below_its_floor(name: str) -> None:
     ours = Ours(benchmark(), **part.remove)
     for edit in part.serves:
         assert counted(ours, edit).recall < FLOORS[edit]
+
+
+class Centred(NamedTuple):
+    """A view of a centre: how to take it away, and the edits of the samples and of the images that it is there for."""
+
+    remove: dict[str, Any]
+    sample: str
+    image: str
+
+
+BY_HASHES: dict[str, Any] = {"signing": SignaturesSettings(embedding="none")}
+"""The detector would find these by its crops too."""
+CENTRED = {
+    "the benchmark's squares": Centred({"change_views": without_views("square")}, SQUARE, WHOLE),
+    "evaluation crops": Centred({"change_views": without_views("evaluation")}, CROPPED, WHOLE),
+    "the corpus' squares": Centred({"change_signatures": without_columns("square")}, WHOLE, SQUARE),
+}
+
+
+@pytest.mark.parametrize("name", CENTRED)
+def test_without_a_view_of_the_centre_hashes_find_few(name: str) -> None:
+    part = CENTRED[name]
+    trial, images = edited(part.sample), edited(part.image) + strangers()
+    assert table.count(Ours(images, **BY_HASHES).scores(trial), 0.5).recall == 1
+    assert table.count(Ours(images, **BY_HASHES, **part.remove).scores(trial), 0.5).recall < 0.5
+
+
+def test_without_the_inset_fewer_are_found_that_lie_in_a_wide_frame() -> None:
+    trial, floor = edited(FRAMED), 0.92
+    assert table.count(Ours(benchmark(), **NEAREST).scores(trial), 0.5).recall >= floor
+    without = Ours(benchmark(), change_views=without_views("+inset"), **NEAREST)
+    assert table.count(without.scores(trial), 0.5).recall < floor
 
 
 def test_without_verification_strangers_are_accused() -> None:
