@@ -86,10 +86,12 @@ def serving(host: str = "127.0.0.1") -> Iterator[Web]:
 
     async def down() -> None:
         server.close()
+        await asyncio.sleep(0.01)  # one accepted just now is a task not begun: cancelled, it would leave its socket open
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close a turn later
 
     server = asyncio.run_coroutine_threadsafe(up(), loop).result()
     try:
