@@ -86,7 +86,7 @@ def serving(host: str = "127.0.0.1") -> Iterator[Web]:
 
     async def down() -> None:
         server.close()
-        await asyncio.sleep(0.01)  # one accepted just now is a task not begun: cancelled, it would leave its socket open
+        await asyncio.sleep(0.01)  # one just accepted is a task not begun: cancelled, it would leave its socket
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
