@@ -122,7 +122,13 @@ def _further(like: pa.Table) -> Iterator[pa.Table]:
     rows, told = BLOCK * len(like), contract("views")
     block = pa.concat_tables([like] * BLOCK).combine_chunks()
     hashed, embedded = (block[name].is_valid().combine_chunks() for name in ("hash256", "embedding"))
-    for name, value in {"benchmark": "further", "shard": "further", "sha256": None, "preview": None}.items():
+    for name, value in {
+        "benchmark": "further",
+        "shard": "further",
+        "sha256": None,
+        "preview": None,
+        "thumbnail": None,
+    }.items():
         block = _with(block, name, pa.array([value] * rows, block.schema.field(name).type))
     block = _with(block, "details", pa.nulls(rows, block.schema.field("details").type))
     kind, rng = told.schema.field("embedding").type, np.random.default_rng(0)
