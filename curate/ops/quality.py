@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -40,10 +40,16 @@ def clear(views: NDArray[np.uint8], min_contrast: float) -> NDArray[np.bool_]:
 def relief(views: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Standard deviation of each view about the quadratic surface that fits it: (N, S, S) uint8 -> (N,) float64.
 
-    Of its 16 x 16 means, so that noise is no relief. Sums are exact: the batch does not matter.
+    Of its 16 x 16 means, so that noise is no relief; S is 16 times a power of two. Sums are exact: the batch does not
+    matter.
     """
-    small = np.array([cv2.resize(v, (_MEANS, _MEANS), interpolation=cv2.INTER_AREA) for v in views], np.float64)
-    small = small.reshape(-1, _MEANS, _MEANS)
+    count, side = views.shape[:2]
+    if not count:
+        return np.empty(0, np.float64)
+    column: NDArray[Any] = views.reshape(count * side, side)  # one under the other; halved, which is fast
+    while column.shape[1] > _MEANS:
+        column = cv2.resize(column, (column.shape[1] // 2, len(column) // 2), interpolation=cv2.INTER_AREA)
+    small = column.astype(np.float64).reshape(count, _MEANS, _MEANS)
     x = np.arange(_MEANS) * 2.0 - (_MEANS - 1)
     powers = np.stack([np.ones(_MEANS), x, x * x - (x * x).mean()], axis=1)
     squares = (powers * powers).sum(axis=0)
