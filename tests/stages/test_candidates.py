@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import cv2
@@ -250,6 +251,15 @@ def test_every_score_is_at_least_its_threshold(
         assert 0 <= match["shown"] <= 1
         assert 0 <= match["covers"] <= 1
         assert -180 <= match["rotation"] <= 180
+
+
+def test_without_faiss_torch_gives_the_same_rows(
+    pairs: tuple[pa.Table, pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine whose GPU searches."""
+    usual = matches(*pairs, engine="faiss")
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    assert matches(*pairs, engine="torch") == usual != []
 
 
 def test_the_same_pairs_give_the_same_rows(pairs: tuple[pa.Table, pa.Table]) -> None:
