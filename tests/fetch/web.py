@@ -75,9 +75,10 @@ def serving(host: str = "127.0.0.1") -> Iterator[Web]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     webs: list[Web] = []
+    open_: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await webs[0].serve(reader, writer)
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_[writer] = loop.create_task(webs[0].serve(reader, writer))
 
     async def up() -> asyncio.Server:
         server = await asyncio.start_server(serve, host, 0, backlog=512)
@@ -85,12 +86,15 @@ def serving(host: str = "127.0.0.1") -> Iterator[Web]:
         return server
 
     async def down() -> None:
+        """Close every socket: also of connections just accepted, and of those that nobody has begun to answer."""
         server.close()
-        await asyncio.sleep(0.01)  # one just accepted is a task not begun: cancelled, it would leave its socket
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
+        while accepted := [task for task in asyncio.all_tasks() if "accept" in repr(task.get_coro())]:
+            await asyncio.wait(accepted)
+        for task in open_.values():
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*open_.values(), return_exceptions=True)
+        for writer in open_:
+            writer.transport.abort()
         await asyncio.sleep(0)  # transports close a turn later
 
     server = asyncio.run_coroutine_threadsafe(up(), loop).result()
