@@ -95,7 +95,7 @@ def serving(host: str = "127.0.0.1") -> Iterator[Web]:
         await asyncio.gather(*open_.values(), return_exceptions=True)
         for writer in open_:
             writer.transport.abort()
-        await asyncio.sleep(0)  # transports close a turn later
+        await asyncio.gather(*(writer.wait_closed() for writer in open_), return_exceptions=True)
 
     server = asyncio.run_coroutine_threadsafe(up(), loop).result()
     try:
