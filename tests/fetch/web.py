@@ -87,9 +87,11 @@ def serving(host: str = "127.0.0.1") -> Iterator[Web]:
 
     async def down() -> None:
         """Close every socket: also of connections just accepted, and of those that nobody has begun to answer."""
-        server.close()
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
         while accepted := [task for task in asyncio.all_tasks() if "accept" in repr(task.get_coro())]:
-            await asyncio.wait(accepted)
+            await asyncio.wait(accepted)  # once the server is closed, asyncio fails on them and forgets their sockets
+        server.close()
         for task in open_.values():
             task.cancel()
         await asyncio.gather(*open_.values(), return_exceptions=True)
