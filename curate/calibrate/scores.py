@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from curate.ops.columns import vectors
 from curate.ops.verify import compare
 from curate.stages.benchmark import Benchmark
-from curate.stages.contamination import ContaminationSettings, alike
+from curate.stages.contamination import ContaminationSettings, alike, decides
 from curate.stages.proposals import Candidate, Corpus, embeddings_near, hashes_near
 
 LEAST_COSINE = 0.3
@@ -27,7 +27,8 @@ _ALL_WAYS = 2.0
 class Scored(NamedTuple):
     """A pair: a row of the samples, a number of an image; correlation of thumbnails, agreement after alignment.
 
-    `similarity` is -1 where no hashes met, `agreement` 0 where no alignment was found; both 1 for equal bytes.
+    `similarity` is -1 where no hashes met or thumbnails do not decide, `agreement` 0 where no alignment was found; both
+    1 for equal bytes.
     """
 
     row: int
@@ -57,8 +58,7 @@ class Scorer:
         similar: dict[tuple[int, int], float] = {}
         for candidate in self._proposed(corpus):
             pair = candidate.row, self.benchmark.image[candidate.seen]
-            score = None if candidate.distance is None else alike(corpus, self.benchmark, candidate)
-            similar[pair] = max(similar.get(pair, -1.0), -1.0 if score is None else score)
+            similar[pair] = max(similar.get(pair, -1.0), self._similarity(corpus, candidate))
         equal = set(self._equal(signatures))
         return [
             Scored(row, image, 1.0, 1.0)
@@ -89,6 +89,10 @@ class Scorer:
         for row, digest in enumerate(signatures["sha256"].to_pylist()):
             for seen in self.benchmark.by_bytes.get(digest, ()):
                 yield row, self.benchmark.image[seen]
+
+    def _similarity(self, corpus: Corpus, candidate: Candidate) -> float:
+        score = None if candidate.distance is None else alike(corpus, self.benchmark, candidate)
+        return -1.0 if score is None or not decides(score, corpus, self.benchmark, candidate) else score
 
     def _agreement(self, corpus: Corpus, row: int, image: int) -> float:
         mine, its = corpus.portrait(row), self.benchmark.portraits(image)

@@ -124,8 +124,8 @@ def opened(preview: bytes | None) -> Portrait | None:
 
 def decoded(preview: bytes) -> NDArray[np.uint8]:
     """The grey levels of a stored preview, (H, W); SourceError where it is not a preview."""
+    _size(preview)
     with _damage_told():
-        _size(preview)
         grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(preview, colorspace="GRAY")[:, :, 0]
         return grey
 

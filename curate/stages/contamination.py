@@ -138,7 +138,7 @@ def _byte_equal(signatures: pa.Table, benchmark: Benchmark) -> Iterator[Match]:
 
 
 def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float | None:
-    """Correlation of the thumbnails, laid over each other as the views that met say; None where they cannot tell."""
+    """Correlation of the thumbnails, laid over each other as the views that met say; None of quarters."""
     if candidate.region in QUARTERS:
         return None
     mine = corpus.thumbnails[candidate.row]
@@ -146,14 +146,19 @@ def alike(corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> float |
         mine = square_of(mine, *corpus.sizes[candidate.row])
     _, turn = benchmark.view(candidate.seen)
     its = benchmark.thumbnail(candidate.seen).reshape(SIDE, SIDE)
-    score = float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
-    previews = corpus.previews[candidate.row].as_py(), benchmark.preview(benchmark.image[candidate.seen])
-    return score if score >= SURE_SIMILARITY or show_little(*previews) else None
+    return float(similarity(mine[None], TURNS[turn].apply(its).reshape(1, -1))[0])
+
+
+def decides(score: float, corpus: Corpus, benchmark: Benchmark, candidate: Candidate) -> bool:
+    """Whether thumbnails that are so alike are the last word on the pair."""
+    if score >= SURE_SIMILARITY:
+        return True
+    return show_little(corpus.previews[candidate.row].as_py(), benchmark.preview(benchmark.image[candidate.seen]))
 
 
 def _by_thumbnails(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:
     score = alike(corpus, benchmark, candidate)
-    if score is None or score < limits.min_similarity:
+    if score is None or score < limits.min_similarity or not decides(score, corpus, benchmark, candidate):
         return None
     turn = TURNS[benchmark.view(candidate.seen)[1]]
     shares = _shares(corpus, benchmark, candidate, limits.min_similarity)

@@ -18,21 +18,21 @@ def earlier(run: RunFile) -> list[Store]:
     """The stores of `[duplicates] against`, in their order; CurateError where one is not finished."""
     stores = [Store(path) for path in run.duplicates.against]
     for store in stores:
-        _manifest(store, "decisions")
+        manifest(store, "decisions")
     return stores
 
 
 def content(run: RunFile) -> list[str]:
     """What is in them, as far as it counts."""
     names = ("signatures", "decisions")
-    return [_manifest(store, name)["content"] for store in earlier(run) for name in names]
+    return [manifest(store, name)["content"] for store in earlier(run) for name in names]
 
 
 def signed_alike(run: RunFile, mine: Store) -> None:
     """CurateError where an earlier run was signed in another way: its descriptors say nothing beside ours."""
-    want = _manifest(mine, "signatures")["settings"]
+    want = manifest(mine, "signatures")["settings"]
     for store in earlier(run):
-        has = _manifest(store, "signatures")["settings"]
+        has = manifest(store, "signatures")["settings"]
         for name in _SIGNED_ALIKE:
             if has.get(name) != want.get(name):
                 said = f"{name} {has.get(name)!r}, this run with {want.get(name)!r}"
@@ -59,8 +59,9 @@ def _parts(data: Any, columns: list[str]) -> Any:
     return (data.read(part, columns) for part in data.parts())
 
 
-def _manifest(store: Store, name: str) -> dict[str, Any]:
-    manifest = store.read_json(name, "manifest.json")
-    if manifest is None:
+def manifest(store: Store, name: str) -> dict[str, Any]:
+    """The manifest of a dataset; CurateError where it is not finished."""
+    found = store.read_json(name, "manifest.json")
+    if found is None:
         raise CurateError(f"{store.path(name)}: not finished, so nothing can be held against it; finish that run first")
-    return manifest
+    return found

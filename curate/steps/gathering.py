@@ -32,11 +32,9 @@ class Source(NamedTuple):
 
 def sources(run: RunFile, store: Store) -> list[Source]:
     """All parts, those of earlier runs first; a part is known by its number in this list."""
-    listed = []
-    for path in (*run.duplicates.against, None):
-        manifest = of_run(path, store).read_json("signatures", "manifest.json") or {}
-        listed += [Source(path, part, told["count"]) for part, told in manifest.get("parts", {}).items()]
-    return listed
+    runs = [*zip(run.duplicates.against, earlier.earlier(run), strict=True), (None, store)]
+    parts = ((path, earlier.manifest(of, "signatures")["parts"]) for path, of in runs)
+    return [Source(path, part, told["count"]) for path, of in parts for part, told in of.items()]
 
 
 def of_run(run: str | None, store: Store) -> Store:

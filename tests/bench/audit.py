@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
-from curate.contracts import contract
 from curate.demo.pictures import KINDS
 from curate.ops.columns import present, vectors
 from curate.ops.views import QUARTERS
@@ -120,19 +119,12 @@ def _drawn(number: int) -> bytes:
 
 def _further(like: pa.Table) -> Iterator[pa.Table]:
     """Views of contract `views` of images that nothing is like, in blocks; each image has the views of `like`."""
-    rows, told = BLOCK * len(like), contract("views")
-    block = pa.concat_tables([like] * BLOCK).combine_chunks()
+    rows, block = BLOCK * len(like), pa.concat_tables([like] * BLOCK).combine_chunks()
     hashed, embedded = (block[name].is_valid().combine_chunks() for name in ("hash256", "embedding"))
-    for name, value in {
-        "benchmark": "further",
-        "shard": "further",
-        "sha256": None,
-        "preview": None,
-        "thumbnail": None,
-    }.items():
+    none = dict.fromkeys(("sha256", "preview", "thumbnail", "details"))
+    for name, value in {"benchmark": "further", "shard": "further", **none}.items():
         block = _with(block, name, pa.array([value] * rows, block.schema.field(name).type))
-    block = _with(block, "details", pa.nulls(rows, block.schema.field("details").type))
-    kind, rng = told.schema.field("embedding").type, np.random.default_rng(0)
+    kind, rng = block.schema.field("embedding").type, np.random.default_rng(0)
     ends = np.concatenate([[0], np.cumsum(embedded.to_numpy(zero_copy_only=False))]) * DIMS
     for start in range(0, FURTHER, BLOCK):
         units = rng.standard_normal((ends[-1] // DIMS, DIMS), np.float32)
