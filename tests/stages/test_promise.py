@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from curate.demo.photos import cuts
 from curate.ops.columns import vectors
 from curate.stages.duplicates import COLUMNS, DuplicatesSettings, find
 from tests.pictures import encode, sign, textured
@@ -30,10 +31,12 @@ EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @cache
 def pool() -> pa.Table:
-    """Four pictures, each in six edits and twice re-encoded, signed with their descriptors."""
+    """Four drawings and four photographs, each in six edits and twice re-encoded, signed with their descriptors."""
+    originals = {kind: Image.fromarray(textured(kind)) for kind in ("city", "reef", "table", "flowers")}
+    originals |= {f"photo {i}": cut.image.convert("RGB") for i, cut in enumerate(cuts("benchmark")) if i % 2 == 0}
     pictures = {
-        f"{kind}-{edit}-{quality}": encode(change(Image.fromarray(textured(kind))), "JPEG", quality=quality)
-        for kind in ("city", "reef", "table", "flowers")
+        f"{name}-{edit}-{quality}": encode(change(original), "JPEG", quality=quality)
+        for name, original in originals.items()
         for edit, change in EDITS.items()
         for quality in (60, 90)
     }
