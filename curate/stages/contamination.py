@@ -22,7 +22,7 @@ from curate.ops.views import QUARTERS, TURNS, WHOLE, Box, overlap, square
 from curate.stages.benchmark import Benchmark
 from curate.stages.proposals import REGIONS, Candidate, Corpus, Proposing, embeddings_near, hashes_near
 
-VERSION = 8
+VERSION = 9
 CORPUS_COLUMNS = [
     *("shard", "key", "sha256", "width", "height", "thumbnail", "preview", "embedding"),
     *(f"hash256_{region}" for region in REGIONS),

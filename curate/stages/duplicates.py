@@ -28,7 +28,7 @@ from curate.ops.nearest import Ranks, Search
 from curate.ops.partition import Cells, CellSearch, Whole
 from curate.stages.copies import Helpers, Limits, Rows, Verdict, Verifier
 
-VERSION = 5
+VERSION = 6
 _NAMES = ["shard", "key", "caption", "sha256", "format", "width", "height", "sharpness"]
 COLUMNS = [*_NAMES, "hash256_whole", "thumbnail", "preview", "embedding"]
 FORMATS = ("PNG", "TIFF", "BMP", "WEBP", "AVIF", "JPEG", "GIF")
