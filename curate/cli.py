@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from curate.calibrate import COPIES, FALSE_PAIRS
 from curate.errors import CurateError
 
 app = typer.Typer(
@@ -134,8 +135,10 @@ def explain(
 def calibrate(
     benchmark: Annotated[list[str], typer.Option(help="NAME=PATH, or a known NAME; more than once.")],
     corpus: Annotated[str | None, typer.Option(help="Shards that strangers are taken from; else none are.")] = None,
-    false_pairs: Annotated[float, typer.Option(help="Share of unrelated pairs that may be taken for copies.")] = 1e-6,
-    copies: Annotated[int, typer.Option(help="Images of which copies are made, by each of the 24 edits.")] = 20,
+    false_pairs: Annotated[
+        float, typer.Option(help="Share of unrelated pairs that may be taken for copies.")
+    ] = FALSE_PAIRS,
+    copies: Annotated[int, typer.Option(help="Images of which copies are made, by each of the 24 edits.")] = COPIES,
     out: Annotated[str, typer.Option(help="Where NAME.json and NAME.png are written.")] = "calibration",
     like: Annotated[
         str | None, typer.Option(metavar="RUN.toml", help="A run file whose signatures and contamination count.")

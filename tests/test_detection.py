@@ -225,12 +225,19 @@ def test_shortfalls_are_named_with_their_interval_and_the_rival() -> None:
     good, bad = np.eye(400, dtype=np.float32), np.zeros((400, 400), np.float32)
     scores = dict.fromkeys(table.FLOORS, good) | {"mirror": bad, table.LOOKALIKES: good}
     rival = Column("peer", scores | {"mirror": good}, 0.5)
-    found = table.tabulate([rival, Column(OURS, scores, 0.5)])
+    many = good.copy()
+    many[0, 1:4] = 1
+    found = table.tabulate([rival, Column(OURS, scores | {table.CALIBRATED: many}, 0.5)])
     assert table.shortfalls(found, rival="peer") == [
         "mirror: 0 of 400 (95 % interval 0 to 0.9), floor 99",
         "mirror: 0 found, peer 400",
+        "lookalikes, calibrated: 3 false pairs, at most 2",
     ]
     assert table.markdown(table.cells(found)).splitlines()[12] == "| mirror | 400 | 99 | 100 | 0 |"
+    assert table.cells(found)[-2:] == [
+        ["lookalikes, calibrated", "400", "95", "", "100"],
+        ["  false pairs", "159,600", "2", "", "3"],
+    ]
 
 
 def test_planted_copies_are_found_by_either_side_of_a_pair() -> None:

@@ -9,14 +9,23 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
+from curate.calibrate import COPIES, FALSE_PAIRS
+from curate.calibrate.command import Asked, calibrate
+from curate.calibrate.files import calibrated
 from curate.ops.edits import EDITS
+from curate.stages.contamination import ContaminationSettings
+from curate.stages.signatures import SignaturesSettings
 from tests.bench.detection import end_to_end, peers, suspects, table
 from tests.bench.detection.ours import Ours
-from tests.bench.detection.pictures import Picture, Pictures, Trial, copies, load
-from tests.bench.detection.table import LOOKALIKES, OURS, Column, Scores, Table, tabulate, threshold_for
+from tests.bench.detection.pictures import STRANGERS, Picture, Pictures, Trial, copies, load
+from tests.bench.detection.table import CALIBRATED, LOOKALIKES, OURS, Column, Scores, Table, tabulate, threshold_for
 
 
 def main() -> None:
@@ -32,7 +41,7 @@ def main() -> None:
         f"{sum(len(t.jpegs) for t in trials):,} copies of {len(pictures.originals)} photographs by {len(trials)} edits"
     )
     columns = [] if asked.ours_only else _peers(asked.peers, pictures, trials)
-    columns += _ours(pictures, trials)
+    columns += _ours(pictures, trials, asked.pictures)
     _report(tabulate(columns), columns, pictures.benchmark, asked.out)
 
 
@@ -69,15 +78,27 @@ def _peers(folder: Path, pictures: Pictures, trials: Sequence[Trial]) -> list[Co
     return columns
 
 
-def _ours(pictures: Pictures, trials: Sequence[Trial]) -> list[Column]:
+def _ours(pictures: Pictures, trials: Sequence[Trial], folder: Path) -> list[Column]:
     lookalikes = _lookalikes(pictures)
     ours = Ours([picture.jpeg for picture in pictures.benchmark])
     scores = {trial.name: ours.scores(trial.jpegs) for trial in trials}
     each = ", ".join(f"{step} {1000 * seconds / ours.copies:.2f}" for step, seconds in ours.seconds.items())
     print(f"measured: {OURS}; ms of CPU a copy: {each}", flush=True)
-    faces = Ours([picture.jpeg for picture in lookalikes[0]])
-    scores[LOOKALIKES] = faces.scores(lookalikes[1].jpegs)
+    for name, matching in ((LOOKALIKES, None), (CALIBRATED, _calibrated(folder / STRANGERS[0]))):
+        faces = Ours([picture.jpeg for picture in lookalikes[0]], matching=matching)
+        scores[name] = faces.scores(lookalikes[1].jpegs)
     return [Column(OURS, scores, 0.5)]
+
+
+def _calibrated(benchmark: Path) -> ContaminationSettings:
+    """Thresholds as `curate calibrate --benchmark NAME=PATH` chooses them: on the benchmark alone, no corpus seen."""
+    name, signing, matching = "faces", SignaturesSettings(), ContaminationSettings()
+    with tempfile.TemporaryDirectory() as out, open(os.devnull, "w") as nowhere:
+        asked = Asked([f"{name}={benchmark}"], None, FALSE_PAIRS, COPIES, out, signing, matching)
+        calibrate(Console(file=nowhere), asked)
+        chosen = calibrated(out, signing, matching, [name])[name]
+    print(f"calibrated: {chosen}", flush=True)
+    return matching.model_copy(update=chosen.model_dump())
 
 
 def _report(found: Table, columns: Sequence[Column], benchmark: Sequence[Picture], out: Path | None) -> None:
