@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice, zip_longest
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -108,9 +109,9 @@ class Verifier:
     """Verifies the candidates of rows, known by their rank; see `curate.ops.groups.Judge`. `verdicts` are of the rows
     dropped, and of those that only what is drawn over them keeps from it.
 
-    By thumbnails, the nearest hash first, then the most alike; else by alignment, the first that agrees of the
-    `most_candidates` of the highest cosine; else by meaning, the highest cosine. The better rank wins ties. One over
-    which nothing is drawn goes before.
+    By thumbnails, the nearest hash first, then the most alike; else by alignment, the first that agrees of
+    `most_candidates`, by turns of the nearest hash and of the highest cosine; else by meaning, the highest cosine. The
+    better rank wins ties. One over which nothing is drawn goes before.
     """
 
     def __init__(self, limits: Limits, rows: Rows, ranked: Ranks, help_: Helpers) -> None:
@@ -193,12 +194,18 @@ class Verifier:
         return self._rows.preview(int(self._ranked[rank]))
 
     def _doubtful(self, row: int, others: Ranks, measures: Measures) -> list[int]:
-        """What is to be aligned with a row, the highest cosine first."""
+        """What is to be aligned with a row: by turns the nearest hash and the highest cosine, as far as there are any.
+
+        By cosine alone lookalikes went before mirrored copies, which only their hashes show.
+        """
         near = np.flatnonzero(self._proposed(measures))
         if not len(near) or self._preview(row) is None:
             return []
-        order = np.lexsort((others[near], measures.distance[near], -measures.cosine[near]))
-        nearest: list[int] = others[near[order[: self._limits.most_candidates]]].tolist()
+        distance, cosine = measures.distance[near], -measures.cosine[near]
+        by_hash = np.lexsort((others[near], cosine, distance))[: (distance <= self._limits.radius).sum()]
+        by_cosine = np.lexsort((others[near], distance, cosine))
+        turns = dict.fromkeys(i for pair in zip_longest(by_hash, by_cosine) for i in pair if i is not None)
+        nearest: list[int] = others[near[list(islice(turns, self._limits.most_candidates))]].tolist()
         return nearest
 
     def _by_alignment(self, row: int, others: Ranks, measures: Measures) -> Verdict | None:

@@ -392,3 +392,14 @@ def test_a_cut_copy_is_found_by_its_descriptor_and_aligned() -> None:
     assert (row["key"], row["keeper_key"], row["kind"], row["verified_by"]) == ("z", "k1", "near", "alignment")
     assert row["score"] >= row["threshold"]
     assert find(DuplicatesSettings(most_candidates=0), signed.select(COLUMNS)).num_rows == 0
+
+
+def test_lookalikes_do_not_stand_before_a_mirrored_copy() -> None:
+    """Only its hash shows it; four other pictures have descriptors that are nearer to its own."""
+    kinds = ("table", "city", "flowers", "reef", "hills")
+    pictures = {f"k{i}": textured(kind) for i, kind in enumerate(kinds)} | {"z": textured("table")[:, ::-1]}
+    signed = sign({key: encode(picture) for key, picture in pictures.items()}, embedding="detector")
+    alike = [vector(1, 0), *[vector(0.2, 0.98)] * 5]
+    signed = signed.set_column(signed.column_names.index("embedding"), "embedding", [alike])
+    (row,) = find(DuplicatesSettings(), signed.select(COLUMNS)).to_pylist()
+    assert (row["key"], row["keeper_key"], row["verified_by"]) == ("z", "k0", "alignment")
