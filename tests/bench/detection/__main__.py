@@ -34,7 +34,7 @@ def main() -> None:
     pictures = load(asked.pictures)
     pictures = pictures._replace(originals=pictures.originals[: asked.originals])
     if asked.end_to_end:
-        end_to_end.main(pictures, asked.photographs)
+        end_to_end.main(pictures)
         return
     trials = [copies(edit, pictures.originals, pictures.grounds) for edit in EDITS]
     print(
@@ -53,8 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder for detection.json, .md and suspects.png")
     parser.add_argument("--originals", type=int, help="only so many of the originals, for a quick look")
     parser.add_argument("--ours-only", action="store_true", help="leave the peers out")
-    parser.add_argument("--end-to-end", action="store_true", help="2,000 photographs with 200 copies, through a run")
-    parser.add_argument("--photographs", type=Path, nargs="*", default=[], help="folders of large ones, to cut up")
+    parser.add_argument("--end-to-end", action="store_true", help="all photographs with 200 copies, through a run")
     return parser.parse_args()
 
 
