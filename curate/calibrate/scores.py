@@ -56,14 +56,16 @@ class Scorer:
         """Every pair that is proposed, by row, then image."""
         corpus = Corpus(signatures)
         similar: dict[tuple[int, int], float] = {}
+        likely = set()
         for candidate in self._proposed(corpus):
             pair = candidate.row, self.benchmark.image[candidate.seen]
             similar[pair] = max(similar.get(pair, -1.0), self._similarity(corpus, candidate))
+            likely |= {pair} if candidate.likely(self._settings) else set()
         equal = set(self._equal(signatures))
         return [
             Scored(row, image, 1.0, 1.0)
             if (row, image) in equal
-            else Scored(row, image, similar[row, image], self._agreement(corpus, row, image))
+            else Scored(row, image, similar[row, image], self._agreement(corpus, row, image, (row, image) in likely))
             for row, image in sorted(similar.keys() | equal)
         ]
 
@@ -94,7 +96,7 @@ class Scorer:
         score = None if candidate.distance is None else alike(corpus, self.benchmark, candidate)
         return -1.0 if score is None or not decides(score, corpus, self.benchmark, candidate) else score
 
-    def _agreement(self, corpus: Corpus, row: int, image: int) -> float:
+    def _agreement(self, corpus: Corpus, row: int, image: int, likely: bool) -> float:
         mine, its = corpus.portrait(row), self.benchmark.portraits(image)
-        verdict = compare(mine, its, _ALL_WAYS) if mine and its else None
+        verdict = compare(mine, its, _ALL_WAYS, likely=likely) if mine and its else None
         return verdict.agreement if verdict else 0.0

@@ -64,12 +64,14 @@ def show_little(one: bytes | None, other: bytes | None) -> bool:
     return any(preview is None or math.prod(_size(preview)) < _LITTLE for preview in (one, other))
 
 
-def aligned(sample: Portrait | None, image: Both | None, least: float, *, look: bool = False) -> Evidence | None:
+def aligned(
+    sample: Portrait | None, image: Both | None, least: float, *, likely: bool = False, look: bool = False
+) -> Evidence | None:
     """The evidence of an alignment; None where there is none with an agreement of `least`, or no preview.
 
-    `look`: also whether something is drawn over a part of one.
+    `likely`: as of `curate.ops.verify.compare`. `look`: also whether something is drawn over a part of one.
     """
-    verdict = compare(sample, image, least) if sample and image else None
+    verdict = compare(sample, image, least, likely=likely) if sample and image else None
     if verdict is None or verdict.agreement < least:
         return None
     how = verdict.mirrored, verdict.rotation, verdict.shown, verdict.covers

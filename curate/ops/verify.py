@@ -77,20 +77,23 @@ class Verdict(NamedTuple):
         return -math.degrees(math.atan2(self.matrix[1, 0], self.matrix[0, 0]))
 
 
-def compare(sample: Portrait, images: tuple[Portrait, Portrait], enough: float) -> Verdict | None:
+def compare(
+    sample: Portrait, images: tuple[Portrait, Portrait], enough: float, *, likely: bool = False
+) -> Verdict | None:
     """Align a sample with an image, given as it is and mirrored, and compare; None if no alignment is found.
 
     By features; where these are few, and do not reach an agreement of `enough`, by correlation too. The best verdict.
+    `likely`: something else speaks for the pair, so that correlation is worth its cost where many features fit nowhere.
     """
     best: Verdict | None = None
     few = min(len(sample.points), len(images[0].points)) < FEW_FEATURES
-    for way in (fit_features, search) if few else (fit_features,):
+    for way in (fit_features, search):
         for mirror, image in enumerate(images):
             found = way(sample, image)
             verdict = found and _best_near(sample, image, found, mirror=bool(mirror))
             if verdict and (best is None or verdict.agreement > best.agreement):
                 best = verdict
-        if best is not None and best.agreement >= enough:
+        if best.agreement >= enough or not few if best else not (few or likely):
             break
     return best
 

@@ -90,7 +90,8 @@ def make(settings: ContaminationSettings, views: pa.Table) -> Callable[[pa.Table
         proposed = (candidate for _, candidate in sorted(unsure.items()))
         for candidate in merge(proposed, embeddings_near(corpus, benchmark, settings), key=attrgetter("row")):
             pair = candidate.row, benchmark.image[candidate.seen]
-            verified = None if pair in tried else _by_alignment(corpus, benchmark, candidate, limits[pair[1]])
+            likely = candidate.likely(settings)
+            verified = None if pair in tried else _by_alignment(corpus, benchmark, candidate, limits[pair[1]], likely)
             tried.add(pair)
             if verified is not None:
                 found[pair] = verified
@@ -185,9 +186,11 @@ def _shares(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, least: f
     return its.width * its.height, mine.width * mine.height
 
 
-def _by_alignment(corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds) -> Match | None:
+def _by_alignment(
+    corpus: Corpus, benchmark: Benchmark, candidate: Candidate, limits: Thresholds, likely: bool
+) -> Match | None:
     image = benchmark.image[candidate.seen]
-    evidence = aligned(corpus.portrait(candidate.row), benchmark.portraits(image), limits.min_agreement)
+    evidence = aligned(corpus.portrait(candidate.row), benchmark.portraits(image), limits.min_agreement, likely=likely)
     if evidence is None:
         return None
     return Match(candidate.row, image, _proposal(candidate, benchmark) | evidence._asdict())

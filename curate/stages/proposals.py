@@ -57,6 +57,10 @@ class Candidate(NamedTuple):
     region: str
     distance: int | None
 
+    def likely(self, settings: Proposing) -> bool:
+        """Whether so much speaks for it that all is tried to align the two: a near hash, or a sure cosine."""
+        return self.cosine is None or self.cosine >= settings.sure_cosine
+
 
 class Corpus:
     """The columns of a part that pairs are verified with."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from curate.demo.photos import cuts
 from curate.demo.pictures import KINDS
 from curate.ops.agreement import lay
-from curate.ops.alignment import SURE_POINTS, Portrait, adjusted, fit_features, mirrored, portrait
+from curate.ops.alignment import FEW_FEATURES, SURE_POINTS, Portrait, adjusted, fit_features, mirrored, portrait
 from curate.ops.edits import copy
 from curate.ops.verify import Verdict, compare, similarity
 from curate.ops.views import preview
@@ -146,6 +146,22 @@ def with_the_middle_of(grey: Grey, other: Grey) -> Grey:
     changed = grey.copy()
     changed[box] = cv2.resize(other, (width, height), interpolation=cv2.INTER_AREA)[box]
     return changed
+
+
+def test_where_many_features_fit_nowhere_a_likely_pair_is_correlated() -> None:
+    """A third of a picture of fine grain, enlarged: its features are others than those of the whole."""
+    grain, light = (
+        cv2.GaussianBlur(np.random.default_rng(seed).standard_normal((300, 400)), (0, 0), sigma)
+        for seed, sigma in enumerate((1.0, 20.0))
+    )
+    grey = np.clip(128 + 15 * grain / grain.std() + 20 * light / light.std(), 0, 255).astype(np.uint8)
+    whole, part = seen(grey), seen(cv2.resize(grey[136:, 181:], (400, 300)).astype(np.uint8))
+    assert min(len(whole.points), len(part.points)) > FEW_FEATURES
+    assert compare(part, (whole, mirrored(whole)), ENOUGH) is None
+    verdict = compare(part, (whole, mirrored(whole)), ENOUGH, likely=True)
+    assert verdict is not None
+    assert verdict.agreement >= ENOUGH
+    assert verdict.shown == pytest.approx(0.3, abs=0.03)
 
 
 def test_a_bar_with_words_does_not_draw_the_alignment_away() -> None:
