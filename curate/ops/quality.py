@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MEANS = 16
+_AT_ONCE = 48
+"""Views whose relief is taken together: larger arrays are new memory each time, which costs more than the sums."""
 
 
 class Quality(NamedTuple):
@@ -24,9 +26,13 @@ class Quality(NamedTuple):
 
 def contrast(views: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Standard deviation of each view: (N, ...) uint8 -> (N,) float32, from whole sums: the batch does not matter."""
-    sums = np.array([(cv2.sumElems(v)[0], cv2.norm(v, cv2.NORM_L2SQR)) for v in views]).reshape(-1, 2)
-    n = math.prod(views.shape[1:])
-    return np.asarray(np.sqrt(n * sums[:, 1] - sums[:, 0] ** 2) / n, np.float32)
+    if not len(views):
+        return np.empty(0, np.float32)
+    flat = views.reshape(len(views), -1)
+    total = cv2.reduce(flat, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0].astype(np.float64)
+    squares = cv2.reduce(flat, 1, cv2.REDUCE_SUM2, dtype=cv2.CV_64F)[:, 0]
+    n = flat.shape[1]
+    return np.asarray(np.sqrt(n * squares - total * total) / n, np.float32)
 
 
 def clear(views: NDArray[np.uint8], min_contrast: float) -> NDArray[np.bool_]:
@@ -43,21 +49,30 @@ def relief(views: NDArray[np.uint8]) -> NDArray[np.float64]:
     Of its 16 x 16 means, so that noise is no relief; S is 16 times a power of two. Sums are exact: the batch does not
     matter.
     """
+    found = [_relief(views[start : start + _AT_ONCE]) for start in range(0, len(views), _AT_ONCE)]
+    return np.concatenate(found) if found else np.empty(0, np.float64)
+
+
+def _relief(views: NDArray[np.uint8]) -> NDArray[np.float64]:
     count, side = views.shape[:2]
-    if not count:
-        return np.empty(0, np.float64)
     column: NDArray[Any] = views.reshape(count * side, side)  # one under the other; halved, which is fast
     while column.shape[1] > _MEANS:
         column = cv2.resize(column, (column.shape[1] // 2, len(column) // 2), interpolation=cv2.INTER_AREA)
-    small = column.astype(np.float64).reshape(count, _MEANS, _MEANS)
-    x = np.arange(_MEANS) * 2.0 - (_MEANS - 1)
-    powers = np.stack([np.ones(_MEANS), x, x * x - (x * x).mean()], axis=1)
-    squares = (powers * powers).sum(axis=0)
-    along = powers.T @ small @ powers
-    explained = along * along / np.outer(squares, squares)
-    surface = explained[:, [0, 0, 0, 1, 1, 2], [0, 1, 2, 0, 1, 0]].sum(axis=1)
-    left: NDArray[np.float64] = np.maximum((small * small).sum(axis=(1, 2)) - surface, 0)
+    small = column.reshape(count, _MEANS**2).astype(np.float64)
+    surfaces = _surfaces()
+    along = small @ surfaces
+    explained = (along * along / (surfaces * surfaces).sum(axis=0)).sum(axis=1)
+    left: NDArray[np.float64] = np.maximum(np.einsum("np,np->n", small, small) - explained, 0)
     return np.sqrt(left) / _MEANS
+
+
+@cache
+def _surfaces() -> NDArray[np.float64]:
+    """The terms of a quadratic surface over 16 x 16 places, at right angles to one another: (256, 6), whole numbers."""
+    x = np.arange(_MEANS) * 2.0 - (_MEANS - 1)
+    powers = (np.ones(_MEANS), x, x * x - (x * x).mean())
+    terms = [np.outer(powers[down], powers[across]).ravel() for down in range(3) for across in range(3 - down)]
+    return np.stack(terms, axis=1)
 
 
 def quality(views: NDArray[np.uint8]) -> Quality:
