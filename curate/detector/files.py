@@ -15,7 +15,7 @@ _SEALED = (WEIGHTS, GRAPH, "detector.bin")
 
 def seal(folder: Path) -> None:
     """Write the digests of the weights and of the graph that was just made from them to `detector.json`."""
-    digests = {name: _digest(folder / name) for name in _SEALED}
+    digests = {name: digest(folder / name) for name in _SEALED}
     (folder / SEAL).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
 
 
@@ -23,7 +23,7 @@ def sealed(folder: Path = FOLDER) -> str:
     """Check the files against their seal -> the weights' digest, 64 hex digits; SourceError where one was changed."""
     try:
         digests = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-        wrong = [name for name in _SEALED if digests[name] != _digest(folder / name)]
+        wrong = [name for name in _SEALED if digests[name] != digest(folder / name)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{folder}: the detector is not whole: {type(error).__name__}: {error}") from None
     if wrong:
@@ -34,6 +34,7 @@ def sealed(folder: Path = FOLDER) -> str:
     return str(digests[WEIGHTS])
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Digest of a file: sha256, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

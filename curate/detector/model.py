@@ -32,7 +32,7 @@ class Shape:
     """Sizes of a detector: `width` of a token, `depth` in layers, `heads`, and `dim`, the length of its vectors."""
 
     width: int = 192
-    depth: int = 4
+    depth: int = 6
     heads: int = 3
     dim: int = 256
 

@@ -12,9 +12,11 @@ SEEN = (SIDE, SIDE)
 """The shape of one picture as the detector takes it, uint8."""
 SQUASHED = 128
 """Pixels a side of the squash that the detector's pixels are made of, and most hashes."""
+_LITTLE = 7
+"""A side longer by that part of what is wanted, or less, is shrunk linearly at once: two samples miss no pixel."""
 HOW = (
     f"grey (ITU-R 601), squashed to {SQUASHED} x {SQUASHED} px and then to {SIDE} x {SIDE}, "
-    "a longer side by the mean of areas, a shorter one linearly"
+    "a side longer by more than a seventh by the mean of areas, any other linearly"
 )
 
 
@@ -42,7 +44,7 @@ def resized(grey: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
     tall, wide = grey.shape
     if tall > 4 * height or wide > 4 * width:  # first what must shrink: OpenCV takes no mean where a side grows
         grey = cv2.resize(grey, (min(wide, width), min(tall, height)), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    elif tall > height or wide > width:
+    elif tall > height + height // _LITTLE or wide > width + width // _LITTLE:
         grey = cv2.resize(grey, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
         return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
     if grey.shape != (height, width):

@@ -28,9 +28,13 @@ class Frame(NamedTuple):
 
 
 def lightly(tile: Pixels, rng: np.random.Generator) -> Pixels:
-    """The side of the benchmark: (S, S) uint8 grey -> (112, 112) uint8, whole or one of the crops it is signed in."""
-    share = 1.0 if rng.random() < 0.6 else float(rng.uniform(0.5, 1.0))
-    return _warped(tile, _crop(share, 1.0, rng), _colour(tile), cv2.BORDER_REFLECT_101)
+    """The side of the benchmark: (S, S) uint8 grey -> (112, 112) uint8, whole or one of the crops it is signed in.
+
+    One in eight is small, as the pictures of some benchmarks are.
+    """
+    share = 1.0 if rng.random() < 0.6 else float(rng.uniform(0.3, 1.0))
+    seen = _warped(tile, _crop(share, 1.0, rng), _colour(tile), cv2.BORDER_REFLECT_101)
+    return _shrunk(seen, rng) if rng.random() < 0.125 else seen
 
 
 def strongly(tile: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
@@ -46,14 +50,14 @@ def strongly(tile: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
 
 def _placed(tile: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
     kind = rng.random()
-    if kind < 0.18:
+    if kind < 0.25:
         return _pasted(tile, other, rng)
     angle = float(rng.normal(0, 9)) if rng.random() < 0.4 else 0.0
-    if kind < 0.36:  # A border, or the corners that a turn leaves.
+    if kind < 0.4:  # A border, or the corners that a turn leaves.
         width, height = rng.uniform(0.7, 1.0, 2)
         centre = (0.5 + (1 - width) * rng.uniform(-0.5, 0.5), 0.5 + (1 - height) * rng.uniform(-0.5, 0.5))
         return _warped(tile, Frame(centre, (width, height), angle), _ground(rng), cv2.BORDER_CONSTANT)
-    share = float(np.exp(rng.uniform(np.log(0.22), 0))) if kind < 0.8 else 1.0
+    share = float(np.exp(rng.uniform(np.log(0.22), 0))) if kind < 0.82 else 1.0
     fill = cv2.BORDER_CONSTANT if rng.random() < 0.5 else cv2.BORDER_REFLECT_101
     frame = _crop(share, float(np.exp(rng.normal(0, 0.12))), rng)._replace(angle=angle)
     return _warped(tile, frame, _ground(rng), fill)

@@ -55,7 +55,9 @@ copies lie near each other, all other pictures apart. It compares pictures, it n
 def _how(told: Facts, cost: Cost) -> str:
     seen = 2 * told.recipe.batch * cost.step
     rows = "\n".join(f"| {row['name']} | {row['pictures']} | {row['licence']} |" for row in told.sources)
-    recipe = "\n".join(f"| {name} | {value} |" for name, value in (asdict(told.shape) | asdict(told.recipe)).items())
+    settings = {name: value for name, value in (asdict(told.shape) | asdict(told.recipe)).items() if value != ""}
+    recipe = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
+    begin = " --start WEIGHTS" if told.recipe.start else ""
     return f"""## Pictures
 
 {told.tiles:,} tiles of 192 x 192 px, cut from:
@@ -76,6 +78,7 @@ original among all negatives.
 ## Recipe
 
 Digest `{told.digest}`. The same pictures, recipe and hardware give the same weights; the seed is among the rows.
+`start` is the sha256 of the weights that it began with, layers above theirs changing nothing at first; none: at random.
 {told.note}
 
 | setting | value |
@@ -85,7 +88,7 @@ Digest `{told.digest}`. The same pictures, recipe and hardware give the same wei
 ## Make it again
 
 ```
-python jobs/train_detector.py --pictures FOLDER... --drawn N --out OUT
+python jobs/train_detector.py --pictures FOLDER... --drawn N{begin} --out OUT
 python jobs/train_detector.py --out OUT --export curate/detector
 ```
 """

@@ -6,10 +6,11 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from curate.detector import files, weights
 from curate.detector.model import Shape
 from curate.detector_training import facts
 from curate.detector_training.export import export
@@ -55,13 +56,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(asked: argparse.Namespace) -> None:
     shape, recipe, device = _made(Shape, asked), _made(Recipe, asked), _device(asked.device)
+    start = weights.load(Path(recipe.start))[0] if recipe.start else None
+    if start:
+        recipe = replace(recipe, start=files.digest(Path(recipe.start)))
     if missing := [str(folder) for folder in asked.pictures if not folder.is_dir()]:
         raise SourceError(f"--pictures: no such folder: {', '.join(missing)}")
     rows = facts.sources(asked.sources, asked.pictures, asked.drawn)
     cut = tiles(asked.pictures, asked.at_most, asked.drawn, recipe.seed)
     facts.write(asked.out, facts.gathered(shape, recipe, cut, rows, device))
     logging.getLogger(__name__).info("%d tiles; training on %s", len(cut.picture), device)
-    train(cut, shape, recipe, asked.out, device)
+    train(cut, shape, recipe, asked.out, device, start)
 
 
 def _made(kind: type[Any], asked: argparse.Namespace) -> Any:

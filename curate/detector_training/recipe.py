@@ -13,16 +13,18 @@ from curate.detector.model import Shape
 class Recipe:
     """How to train. The defaults are those of the detector that `curate` ships."""
 
-    steps: int = 1250
-    batch: int = 128
+    start: str = ""
+    """Weights to begin with: a file on the command line, its sha256 in facts and digest; none for weights at random."""
+    steps: int = 1350
+    batch: int = 192
     """Pictures a step, each once as it is and once edited."""
-    rate: float = 1e-3
+    rate: float = 8e-4
     """Learning rate of AdamW after the warm-up."""
-    warmup: int = 60
+    warmup: int = 50
     """Steps until the full rate."""
     weight_decay: float = 0.05
-    temperature: float = 0.07
-    average: float = 0.995
+    temperature: float = 0.05
+    average: float = 0.996
     """Share of the averaged weights that stays in a step."""
     save_every: int = 100
     """Steps between checkpoints."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,19 @@ class State:
         self.model, self.average = Detector(shape).to(device), Detector(shape).to(device)
         self.average.load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(_groups(self.model, recipe), lr=recipe.rate, betas=(0.9, 0.98))
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def begin(self, start: Detector) -> None:
+        """Take over the weights of a detector with as many layers or fewer; layers above its own change nothing yet."""
+        mine, depth = self.model.shape, start.shape.depth
+        if replace(mine, depth=depth) != start.shape or depth > mine.depth:
+            raise SourceError(f"cannot begin {mine} with weights of {start.shape}: only depth may be less")
+        for block in self.model.blocks[depth:]:
+            for last in (block.attn.proj, block.mlp.fc2):
+                last.weight.zero_()
+                last.bias.zero_()
+        self.model.load_state_dict(start.state_dict(), strict=False)
+        self.average.load_state_dict(self.model.state_dict())
 
     def save(self, out: Path) -> None:
         """Write `out/checkpoint.pt`, whole or not at all."""

@@ -69,7 +69,7 @@ def _read(folders: Iterable[Path], at_most: int, rng: np.random.Generator) -> It
 
 
 def _cut(picture: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """The tiles of one picture, without those of nearly one colour; none of a tiny picture."""
+    """The tiles of one picture, without those that show nearly nothing; none of a tiny picture."""
     height, width = picture.shape[:2]
     if min(height, width) < _LEAST_SIDE:
         return
@@ -83,8 +83,14 @@ def _cut(picture: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
                     column * width // columns : (column + 1) * width // columns,
                 ]
                 tile: NDArray[np.uint8] = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-                if tile.std() > 8:
-                    yield _grey(tile)
+                if _shows_something(grey := _grey(tile)):
+                    yield grey
+
+
+def _shows_something(grey: NDArray[np.uint8]) -> bool:
+    """Whether a quarter of 12 x 12 cells have detail: a corner of a drawing looks like too many others."""
+    cells = grey.reshape(12, SIDE // 12, 12, SIDE // 12).astype(np.float32)
+    return bool((cells.std(axis=(1, 3)) > 4).mean() > 0.25)
 
 
 def _grey(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:

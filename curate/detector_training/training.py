@@ -2,6 +2,9 @@
 
 Loss: InfoNCE (as in SimCLR) of each original against its edited copy and all other pictures of the batch. Tiles cut
 from one picture are never negatives. The weights that are kept are a running average.
+
+A memory of originals of earlier steps as negatives (cross-batch memory) was tried and made it worse: on a CPU there are
+few steps, weights move far in each, and all vectors flee what is remembered of them together, to a cosine of .97.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from curate.detector_training.tiles import Tiles
 
 LOG = "log.jsonl"
 _LOG_EVERY = 10
+_CPU_HAS_BF16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+"""There bfloat16 takes half the time; elsewhere it is emulated, in many times it."""
 
 
 class _Pairs(Dataset):  # type: ignore[misc]  # torch is not typed for us
@@ -48,13 +53,17 @@ def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels))[None]
 
 
-def train(tiles: Tiles, shape: Shape, recipe: Recipe, out: Path, device: str = "cpu") -> Detector:
-    """Train from `out/checkpoint.pt` on if it is there -> the detector of averaged weights; bf16 on a GPU.
+def train(
+    tiles: Tiles, shape: Shape, recipe: Recipe, out: Path, device: str = "cpu", start: Detector | None = None
+) -> Detector:
+    """Train from `out/checkpoint.pt` on, else from `start` -> the detector of averaged weights; bf16 where it is quick.
 
     On the CPU an interrupted training that goes on ends with the same weights, bit for bit, as one that was not.
     """
     out.mkdir(parents=True, exist_ok=True)
     state = State(shape, recipe, device)
+    if start:
+        state.begin(start)
     state.resume(out, device)
     began = time.monotonic()
     for light, strong, picture in _batches(tiles, recipe, state.step):
@@ -79,9 +88,9 @@ def _learn(state: State, pixels: Tensor, picture: Tensor, recipe: Recipe, device
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.rate * _pace(state.step, recipe)
     kind = torch.device(device).type
-    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
-        vectors = state.model(pixels.to(device, non_blocking=True).float())
-    value, hit = loss(vectors.float(), picture, recipe.temperature)
+    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or _CPU_HAS_BF16):
+        vectors = state.model(pixels.to(device, non_blocking=True).float()).float()
+    value, hit = loss(vectors, picture, recipe.temperature)
     state.optimizer.zero_grad(set_to_none=True)
     value.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)

@@ -45,7 +45,7 @@ class ContaminationSettings(Proposing):
 
     min_similarity: float = Field(0.92, ge=-1, le=1, description="least correlation of the thumbnails of near hashes")
     min_agreement: float = Field(
-        0.4, ge=0, le=1, description="least agreement after alignment: four shares that speak for it, less one against"
+        0.45, ge=0, le=1, description="least agreement after alignment: four shares that speak for it, less one against"
     )
     thresholds: dict[str, Thresholds] = Field(
         default_factory=dict, description="benchmark -> its own min_similarity and min_agreement, instead of these"

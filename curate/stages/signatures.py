@@ -25,7 +25,7 @@ from curate.ops.quality import clear, quality
 from curate.ops.views import corpus_regions, hashed, preview, thumbnail
 from curate.sources import Sample
 
-VERSION = 4
+VERSION = 5
 _DECODE_SIDE = 128
 """JPEGs are decoded reduced, to no less than so many px a side: what previews and the hashes of quarters look at."""
 _HASHES_ONLY_SIDE = 64

@@ -20,7 +20,7 @@ from curate.ops.views import TURNS, Box, benchmark_regions, cut, embedded_views,
 from curate.sources import Sample
 from curate.stages.signatures import SignaturesSettings, Signer, encoded, grey
 
-VERSION = 6
+VERSION = 7
 _ENLARGED = 2
 """Decoded so much larger than a corpus image that a crop to a third of the area has the pixels that are looked at."""
 

@@ -56,6 +56,24 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert not same(train(few, TINY, replace(QUICK, seed=1), tmp_path / "other"), whole)
 
 
+def test_a_deeper_detector_begins_as_the_one_it_grows_from(few: Tiles, tmp_path: Path) -> None:
+    start = State(TINY, QUICK, "cpu").average
+    deeper = replace(TINY, depth=3)
+    state = State(deeper, replace(QUICK, seed=9), "cpu")
+    state.begin(start)
+    seen = torch.from_numpy(few.pixels[:4, :112, :112].copy())[:, None].float()
+    with torch.inference_mode():
+        assert torch.allclose(state.model(seen), start(seen), atol=1e-6)
+        assert torch.allclose(state.average(seen), start(seen), atol=1e-6)
+    learned = train(few, deeper, QUICK, tmp_path, start=start)
+    assert learned.blocks[2].mlp.fc2.weight.abs().sum() > 0  # what changed nothing at first has learned
+    for other in (replace(TINY, width=64), replace(TINY, dim=8)):
+        with pytest.raises(SourceError, match="only depth may be less"):
+            State(other, QUICK, "cpu").begin(start)
+    with pytest.raises(SourceError, match="only depth may be less"):
+        State(TINY, QUICK, "cpu").begin(learned)
+
+
 def test_training_lowers_the_loss(few: Tiles, tmp_path: Path) -> None:
     recipe = replace(QUICK, steps=60, rate=3e-3, average=0.9)
     light, strong = zip(*_pairs(few, np.random.default_rng(9)), strict=True)
@@ -172,6 +190,14 @@ def test_the_job_trains_and_exports(tmp_path: Path, capsys: pytest.CaptureFixtur
     main(["--out", f"{tmp_path}/run", "--export", str(shipped)])
     assert files.sealed(shipped) == before
     assert f"{BEGIN}\n\nrecall .9\n\n{END}" in (shipped / files.CARD).read_text()
+    grown = ["--depth", "2", "--start", str(shipped / files.WEIGHTS), "--steps", "10", "--out", f"{tmp_path}/grown"]
+    main([*words.split(), *grown, "--pictures", str(tmp_path), "--drawn", "3", "--device", "cpu"])
+    main(["--out", f"{tmp_path}/grown", "--export", str(tmp_path / "deeper")])
+    for said in (f"| start | {before} |", "--start WEIGHTS", "| depth | 2 |"):
+        assert said in (tmp_path / "deeper" / files.CARD).read_text()
+        assert said not in card
+    with pytest.raises(SystemExit, match="no such file of weights"):
+        main(["--out", f"{tmp_path}/none", "--start", f"{tmp_path}/none.safetensors"])
     with pytest.raises(SystemExit, match="no facts of a training"):
         main(["--out", f"{tmp_path}/none", "--export", str(shipped)])
     with pytest.raises(SystemExit, match="no such folder"):
