@@ -99,7 +99,7 @@ def _report(count: int, ours: tuple[str, Work], theirs: tuple[str, Work]) -> Non
     rows = [(_seconds(ours[1]), _seconds(theirs[1])) for _ in range(ROUNDS)]
     for (name, _), column in zip((ours, theirs), zip(*rows, strict=True), strict=True):
         print(f"{name:26s} {count / statistics.median(column):7,.0f} images/s a core")
-    print(f"ratio                      {statistics.median(b / a for a, b in rows):7.2f}   (to hold: 0.80)")
+    print(f"ratio                      {statistics.median(b / a for a, b in rows):7.3f}   (to hold: 0.80)")
 
 
 def photographs(count: int) -> list[bytes]:
