@@ -11,7 +11,7 @@ from curate.detector.model import Shape
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The defaults are those of the detector that `curate` ships."""
+    """How to train. The defaults are those of the detector that `curate` ships, but for its `start`: see its card."""
 
     start: str = ""
     """Weights to begin with: a file on the command line, its sha256 in facts and digest; none for weights at random."""

@@ -28,8 +28,8 @@ from curate.detector_training.tiles import Tiles
 
 LOG = "log.jsonl"
 _LOG_EVERY = 10
-_CPU_HAS_BF16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-"""There bfloat16 takes half the time; elsewhere it is emulated, in many times it."""
+_CPU_HAS_BF16 = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+"""There bfloat16 takes half the time; elsewhere it is emulated, in many times it. Old versions of torch do not tell."""
 
 
 class _Pairs(Dataset):  # type: ignore[misc]  # torch is not typed for us

@@ -93,7 +93,7 @@ def compare(
             verdict = found and _best_near(sample, image, found, mirror=bool(mirror))
             if verdict and (best is None or verdict.agreement > best.agreement):
                 best = verdict
-        if best.agreement >= enough or not few if best else not (few or likely):
+        if not (few or (likely and best is None)) or (best is not None and best.agreement >= enough):
             break
     return best
 
