@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ from curate.detector_training.tiles import Tiles
 
 LOG = "log.jsonl"
 _LOG_EVERY = 10
-_CPU_HAS_BF16 = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+_CPU: Any = getattr(torch.cpu, "get_capabilities", dict)()
+_CPU_HAS_BF16 = bool(_CPU.get("avx512_bf16"))
 """There bfloat16 takes half the time; elsewhere it is emulated, in many times it. Old versions of torch do not tell."""
 
 
