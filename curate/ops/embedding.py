@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def content(spec: str) -> str:
     if spec == "detector":
         return files.sealed()
     path = Path(torch_models.split_side(name)[0] if library == "torchscript" else name.partition("/")[2])
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return files.digest(path) if path.is_file() else ""
 
 
 class Embedder:

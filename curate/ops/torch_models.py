@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.detector import files
+
 
 class Net(NamedTuple):
     """A network and how it is used."""
@@ -114,9 +116,7 @@ def torchscript(name: str) -> Net:
             transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ]
     )
-    with open(path, "rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
-    return Net(net, net, preprocess, side, weights, can_halve=False)
+    return Net(net, net, preprocess, side, files.digest(Path(path)), can_halve=False)
 
 
 def split_side(name: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ turned, framed or pasted, are aligned first (`curate.ops.alignment`), then compa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -85,17 +86,21 @@ def compare(
     By features; where these are few, and do not reach an agreement of `enough`, by correlation too. The best verdict.
     `likely`: something else speaks for the pair, so that correlation is worth its cost where many features fit nowhere.
     """
-    best: Verdict | None = None
+    best = _best(sample, images, fit_features)
     few = min(len(sample.points), len(images[0].points)) < FEW_FEATURES
-    for way in (fit_features, search):
-        for mirror, image in enumerate(images):
-            found = way(sample, image)
-            verdict = found and _best_near(sample, image, found, mirror=bool(mirror))
-            if verdict and (best is None or verdict.agreement > best.agreement):
-                best = verdict
-        if not (few or (likely and best is None)) or (best is not None and best.agreement >= enough):
-            break
+    if best is None:
+        return _best(sample, images, search) if few or likely else None
+    if few and best.agreement < enough:
+        other = _best(sample, images, search)
+        return other if other and other.agreement > best.agreement else best
     return best
+
+
+def _best(sample: Portrait, images: tuple[Portrait, Portrait], way: Callable[..., Fit | None]) -> Verdict | None:
+    """The best verdict on the alignments that one way finds; None if it finds none."""
+    fits = ((mirror, image, way(sample, image)) for mirror, image in enumerate(images))
+    verdicts = [_best_near(sample, image, fit, mirror=bool(mirror)) for mirror, image, fit in fits if fit]
+    return max(verdicts, key=lambda verdict: verdict.agreement, default=None)
 
 
 def _best_near(sample: Portrait, image: Portrait, found: Fit, *, mirror: bool) -> Verdict:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice, zip_longest
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from curate.ops.columns import matrix, vectors
 from curate.ops.evidence import SURE_SIMILARITY, Evidence, Portraits, aligned, opened, overlaid_as_they_are, show_little
 from curate.ops.multihash import LARGEST_RADIUS
 from curate.ops.nearest import Ranks
+from curate.ops.ranking import by_turns
 from curate.ops.search import cosines
 from curate.ops.turns import distances
 from curate.ops.verify import similarity
@@ -204,8 +204,7 @@ class Verifier:
         distance, cosine = measures.distance[near], -measures.cosine[near]
         by_hash = np.lexsort((others[near], cosine, distance))[: (distance <= self._limits.radius).sum()]
         by_cosine = np.lexsort((others[near], distance, cosine))
-        turns = dict.fromkeys(i for pair in zip_longest(by_hash, by_cosine) for i in pair if i is not None)
-        nearest: list[int] = others[near[list(islice(turns, self._limits.most_candidates))]].tolist()
+        nearest: list[int] = others[near[by_turns(by_hash, by_cosine, self._limits.most_candidates)]].tolist()
         return nearest
 
     def _by_alignment(self, row: int, others: Ranks, measures: Measures) -> Verdict | None:

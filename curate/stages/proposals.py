@@ -6,7 +6,6 @@ Hashes propose few and at once. Embeddings propose a shortlist of images, which 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from curate.ops.alignment import Portrait
 from curate.ops.columns import matrix, present, vectors
 from curate.ops.evidence import opened
 from curate.ops.local import codes
+from curate.ops.ranking import by_turns
 from curate.ops.views import QUARTERS
 from curate.stages.benchmark import Benchmark
 
@@ -128,9 +128,8 @@ def _by_turns(
     if portrait is None:
         return
     details, votes = benchmark.shared_details(codes(portrait.features), listed.image)
-    others = np.argsort(-votes, kind="stable")[: settings.most_candidates].tolist()
+    by_votes = np.argsort(-votes, kind="stable").tolist()
     worth = details >= settings.min_details * np.clip((settings.sure_cosine - listed.cosine) / _FADING, 0, 1)
-    turns = dict.fromkeys(number for pair in enumerate(others) for number in pair)
-    for number in islice(turns, settings.most_candidates):
+    for number in by_turns(range(len(by_votes)), by_votes, settings.most_candidates):
         if worth[number]:
             yield int(listed.seen[number]), float(listed.cosine[number])

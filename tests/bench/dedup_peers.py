@@ -30,8 +30,8 @@ from curate.sources import Sample
 from curate.stages.duplicates import DuplicatesSettings, find
 from curate.stages.signatures import SignaturesSettings, Signer
 from tests.bench.detection import models
-from tests.bench.detection.end_to_end import AN_EDIT, EDITS, made
-from tests.bench.detection.pictures import SEED, load
+from tests.bench.detection.end_to_end import EDITS, plant
+from tests.bench.detection.pictures import load
 
 IMAGEDEDUP = ("imagededup==0.3.3.post2",)
 CLEANVISION = ("cleanvision==0.3.7", "tabulate==0.10.0")
@@ -73,16 +73,8 @@ class Told(NamedTuple):
 
 
 def corpus(folder: Path) -> Corpus:
-    """The photographs, and copies of the first ones in a random order, 25 by each edit."""
-    pictures = load(folder)
-    jpegs = {p.key.replace("/", "-"): p.jpeg for p in pictures.originals}
-    ground, rng = pictures.grounds[0].jpeg, np.random.default_rng(SEED)
-    original, edit = {}, {}
-    for number, key in enumerate(rng.permutation(sorted(jpegs))[: AN_EDIT * len(EDITS)].tolist()):
-        name, copy = list(EDITS)[number // AN_EDIT], f"copy{number:03d}"
-        original[copy], edit[copy] = key, name
-        jpegs[copy] = made(EDITS[name], jpegs[key], ground, rng)
-    return Corpus(jpegs, original, edit)
+    """The photographs of the table, and copies of the first ones in a random order, 25 by each edit."""
+    return Corpus(*plant(load(folder).originals))
 
 
 def told(of: Corpus, outcome: Outcome) -> Told:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import simplejpeg
 
 from curate.ops import edits, tars
 from curate.store import Store
-from tests.bench.detection.pictures import SEED, Pictures
+from tests.bench.detection.pictures import SEED, Picture, Pictures
 
 AN_EDIT = 25
 
@@ -64,36 +64,38 @@ class Planted(NamedTuple):
 
 def main(pictures: Pictures) -> None:
     """Plant, run, and print what was found; the wrong pairs are named."""
-    photographs = {p.key.replace("/", "-"): p.jpeg for p in (*pictures.benchmark, *pictures.grounds)}
+    corpus, original, edit = plant((*pictures.benchmark, *pictures.grounds))
     with tempfile.TemporaryDirectory() as folder:
-        planted = measure(photographs, Path(folder))
+        planted = Planted(original, edit, _run(corpus, Path(folder)))
     found = planted.found()
-    print(f"{sum(found.values())} of {len(planted.original)} copies found among {len(photographs):,} photographs")
+    print(f"{sum(found.values())} of {len(original)} copies found among {len(corpus) - len(original):,} photographs")
     print(", ".join(f"{edit} {found[edit]}" for edit in EDITS) + f" of {AN_EDIT} each")
     print(f"{len(planted.wrong())} joined with another picture")
     for dropped, kept in planted.wrong():
         print(f"  {dropped} with {kept}")
 
 
-def measure(photographs: Mapping[str, bytes], work: Path) -> Planted:
-    """Plant copies in a corpus under `work` and run the whole pipeline on it."""
+def plant(photographs: Iterable[Picture]) -> tuple[dict[str, bytes], dict[str, str], dict[str, str]]:
+    """Photographs and copies of the first in a random order, `AN_EDIT` by each edit: JPEG bytes by key.
+
+    And of the copies, key -> key of the original, and key -> edit.
+    """
+    corpus = {picture.key.replace("/", "-"): picture.jpeg for picture in photographs}
     rng = np.random.default_rng(SEED)
-    keys = [str(key) for key in rng.permutation(sorted(photographs))]
-    original, edit = {}, {}
-    corpus = dict(photographs)
-    for number, key in enumerate(keys[: AN_EDIT * len(EDITS)]):
-        name = list(EDITS)[number // AN_EDIT]
-        copy = f"copy{number:03d}"
-        corpus[copy] = made(EDITS[name], photographs[key], photographs[keys[-1]], rng)
+    original: dict[str, str] = {}
+    edit: dict[str, str] = {}
+    for number, key in enumerate(rng.permutation(sorted(corpus))[: AN_EDIT * len(EDITS)].tolist()):
+        name, copy = list(EDITS)[number // AN_EDIT], f"copy{number:03d}"
         original[copy], edit[copy] = key, name
-    return Planted(original, edit, _run(corpus, work))
+        corpus[copy] = _made(EDITS[name], corpus[key], rng)
+    return corpus, original, edit
 
 
-def made(edit: str, jpeg: bytes, ground: bytes, rng: edits.Rng) -> bytes:
-    """A copy of a picture by an edit, one of `EDITS`' values, as JPEG bytes."""
-    picture, other = (simplejpeg.decode_jpeg(data, "RGB") for data in (jpeg, ground))
+def _made(edit: str, jpeg: bytes, rng: edits.Rng) -> bytes:
+    """A copy of a picture by an edit, one of `EDITS`' values, as JPEG bytes. None of them needs another picture."""
+    picture = simplejpeg.decode_jpeg(jpeg, "RGB")
     if edit in edits.EDITS:
-        return edits.copy(edit, picture, other, rng)
+        return edits.copy(edit, picture, picture, rng)
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 5, 1)
     turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC)
